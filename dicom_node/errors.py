@@ -1,0 +1,57 @@
+"""Errors of `dicom_node`.
+
+NodeError
+├── SettingsError         the configuration cannot be used; says which key and what to write instead
+├── StorageError          bytes could not be made durable or are not what was stored
+│   └── DiskFullError     no space left
+├── HeaderError           a data set's header cannot be read far enough to file it
+├── IdentityError         command, file meta and data set disagree, or an identifier is missing or illegal
+├── LeaseError            the job belongs to another worker now
+└── PeerError             another system did not do what was asked of it
+    ├── UnreachableError  no association: not there, refused or timed out
+    └── RefusedError      it answered with a failure status
+"""
+
+
+class NodeError(Exception):
+    """Something in `dicom_node` could not be done; `str(error)` never holds patient data."""
+
+
+class SettingsError(NodeError):
+    """The configuration cannot be used."""
+
+
+class StorageError(NodeError):
+    """Bytes could not be made durable or are not what was stored."""
+
+
+class DiskFullError(StorageError):
+    """No space is left where instances are kept."""
+
+
+class HeaderError(NodeError):
+    """A data set's header cannot be read far enough to file it."""
+
+
+class IdentityError(NodeError):
+    """Command, file meta and data set disagree, or an identifier is missing or illegal."""
+
+
+class LeaseError(NodeError):
+    """The job belongs to another worker now."""
+
+
+class PeerError(NodeError):
+    """Another system did not do what was asked of it."""
+
+
+class UnreachableError(PeerError):
+    """No association: the peer is not there, refused it or timed out."""
+
+
+class RefusedError(PeerError):
+    """The peer answered with a failure status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(f"{message} (DIMSE status 0x{status:04X})")
+        self.status = status

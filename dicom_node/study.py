@@ -1,0 +1,216 @@
+"""The node's own vocabulary: what it receives, keeps, does and sends."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import NewType
+
+SOPInstanceUID = NewType("SOPInstanceUID", str)
+SeriesInstanceUID = NewType("SeriesInstanceUID", str)
+StudyInstanceUID = NewType("StudyInstanceUID", str)
+JobId = NewType("JobId", int)
+
+
+class Origin(StrEnum):
+    """How an instance came to be here; only `ROUTED` ones make a study that is read."""
+
+    ROUTED = "routed"
+    """Sent to us for reading."""
+    RETRIEVED = "retrieved"
+    """Fetched by us as part of a prior."""
+    RESULT = "result"
+    """One of our own results coming back."""
+
+
+class StudyState(StrEnum):
+    """Where a study stands."""
+
+    RECEIVING = "receiving"
+    COMPLETE = "complete"
+    """Quiet for long enough; a job exists for this revision."""
+    REFERENCE = "reference"
+    """Kept as a prior only: nothing routed it here for reading."""
+    NOT_APPLICABLE = "not applicable"
+    """Nothing in it that the node reads; the reason says why."""
+
+
+class JobState(StrEnum):
+    """Where one reading of one study revision stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DELIVERING = "delivering"
+    """Results are stored; sending them is under way or to be tried again."""
+    DONE = "done"
+    NOT_APPLICABLE = "not applicable"
+    FAILED = "failed"
+
+
+class Reason(StrEnum):
+    """Why something is where it is; `docs` says what an operator can do about each."""
+
+    QUIET_PERIOD = "no new instance for the quiet period"
+    LATE_INSTANCE = "instances arrived after the study was complete: new revision"
+    NO_IMAGES = "the study holds no image that the node reads"
+    OUT_OF_DOMAIN = "the model does not judge this kind of image"
+    OWN_RESULT = "our own result came back"
+    DUPLICATE = "identical instance received again"
+    UID_CONFLICT = "another content is already kept under this SOP Instance UID"
+    UID_MISMATCH = "identifiers in the command and the data set differ"
+    MISSING_UID = "a mandatory identifier is missing or empty"
+    ILLEGAL_UID = "an identifier is not a UID"
+    UNREADABLE_HEADER = "the header cannot be parsed"
+    NESTING = "sequences are nested too deeply"
+    PIXEL_DATA = "the pixel data cannot be decoded"
+    GEOMETRY = "the slices do not form a volume"
+    PATIENT_MISMATCH = "instances of one study name different patients"
+    DISK_FULL = "no space left"
+    STORAGE_FAULT = "the bytes could not be made durable"
+    WORKER_LOST = "the worker died or stopped answering"
+    TIMEOUT = "the time limit was reached"
+    MODEL_ERROR = "the model failed"
+    WRITER_ERROR = "a result object could not be built"
+    WEIGHTS = "the weights are missing or altered"
+    PEER_UNREACHABLE = "the destination does not answer"
+    PEER_REFUSED = "the destination refused an object"
+    DELIVERED = "every object was accepted by every destination"
+    INTERNAL = "an unforeseen error; see the detail"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One received SOP instance; its bytes lie at `path` exactly as received behind our own file meta."""
+
+    sop_instance_uid: SOPInstanceUID
+    sop_class_uid: str
+    series_instance_uid: SeriesInstanceUID
+    study_instance_uid: StudyInstanceUID
+    transfer_syntax_uid: str
+    modality: str
+    path: Path
+    sha256: str
+    """Of the data set as received, without file meta."""
+    size: int
+    origin: Origin
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One study as far as it is known here."""
+
+    study_instance_uid: StudyInstanceUID
+    revision: int
+    """Counts from 1; a late instance makes the next one."""
+    state: StudyState
+    reason: Reason | None
+    study_date: str
+    """DICOM DA as received, possibly empty."""
+    study_time: str
+    instance_count: int
+    modalities: tuple[str, ...]
+    last_received_at: datetime
+    patient_key: str = field(repr=False)
+    """Issuer and Patient ID joined; empty if Patient ID is: such a study never has priors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One reading of one study revision; the row is the truth, a queue message only a hint."""
+
+    job_id: JobId
+    study_instance_uid: StudyInstanceUID
+    revision: int
+    state: JobState
+    reason: Reason | None
+    detail: str
+    """Free text for the operator, without patient data."""
+    attempts: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right of one worker to one job until `until`; `token` grows with every claim (fencing)."""
+
+    job: Job
+    owner: str
+    token: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """One result object, frozen on disk before anything is sent."""
+
+    job_id: JobId
+    sop_instance_uid: SOPInstanceUID
+    sop_class_uid: str
+    series_instance_uid: SeriesInstanceUID
+    study_instance_uid: StudyInstanceUID
+    modality: str
+    series_description: str
+    path: Path
+    sha256: str
+    """Of the whole file."""
+    ordinal: int
+    """Sending order within the job: the SR comes last."""
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One result object on its way to one destination."""
+
+    sop_instance_uid: SOPInstanceUID
+    destination: str
+    state: DeliveryState
+    attempts: int
+    dimse_status: int | None
+    """Status of the last C-STORE response; None while none was received."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One instance that was refused or put into quarantine."""
+
+    sop_instance_uid: str
+    """As claimed by the sender, sanitized; possibly empty."""
+    study_instance_uid: str
+    reason: Reason
+    detail: str
+    dimse_status: int
+    kept_at: Path | None
+    """Where the bytes lie in quarantine; None if refused."""
+    calling_ae_title: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """One earlier study of the same patient that is worth comparing."""
+
+    study_instance_uid: StudyInstanceUID
+    study_date: str
+    study_time: str
+    source: str
+    """Name of the source that had it, e.g. `local` or `query/retrieve PACS`."""
+    why: str
+    """Why it was chosen, in words without identity: "same modality and body part, 45 days before"."""
+    instances: tuple[Instance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PriorSearch:
+    """What was found, and which sources could not answer."""
+
+    priors: tuple[Prior, ...]
+    """Newest first."""
+    notes: tuple[str, ...] = ()
+    """One sentence per source that failed or was not asked."""

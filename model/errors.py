@@ -1,0 +1,38 @@
+"""Errors of `model`.
+
+ModelError
+├── ImagingError        a DICOM object cannot become pixels or a volume
+│   ├── GeometryError   positions are missing, repeated, mixed or unevenly spaced
+│   └── PixelError      declared size, pixel data and codec do not agree
+├── WeightsError        a checkpoint is missing, altered or does not fit its family
+├── AbstentionError     the input is outside what the model can judge
+└── AnswerError         generated text breaks the grammar of its task
+"""
+
+
+class ModelError(Exception):
+    """Something in `model` could not be done; `str(error)` never holds patient data."""
+
+
+class ImagingError(ModelError):
+    """A DICOM object cannot become pixels or a volume."""
+
+
+class GeometryError(ImagingError):
+    """Slice positions are missing, repeated, mixed or unevenly spaced."""
+
+
+class PixelError(ImagingError):
+    """Declared size, pixel data and codec do not agree."""
+
+
+class WeightsError(ModelError):
+    """A checkpoint is missing, altered or does not fit its family."""
+
+
+class AbstentionError(ModelError):
+    """The input is outside what the model can judge; the message says why."""
+
+
+class AnswerError(ModelError):
+    """Generated text breaks the grammar of its task."""

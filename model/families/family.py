@@ -1,0 +1,47 @@
+"""The seam between the reader and a model family."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.reading import Modality, ModelIdentity
+from model.volume import PlanarImage, Volume
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Generation:
+    """What the language model wrote for one question, and what its tags yielded.
+
+    Every box and mask comes from one tag of `text`, through the hidden state of that tag, in order.
+    """
+
+    text: str
+    """Clean text with tags, without the end mark."""
+    yes_probability: float
+    """P(yes) / (P(yes) + P(no)) at the first generated token; meaningful for yes/no questions only."""
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    """One per `<DET>`: j0, i0, j1, i1 in source pixels of the first image, half-open, inside the image."""
+    masks: tuple[NDArray[np.float32], ...] = ()
+    """One per `<2DSEG>` or `<3DSEG>`: probabilities (K, J, I) on the grid of the first image; K is 1 for planar."""
+    complete: bool = True
+    """False if the token limit cut the text."""
+
+
+class Family(Protocol):
+    """A loaded model: weights in memory, hash checked."""
+
+    @property
+    def identity(self) -> ModelIdentity: ...
+
+    def answer(
+        self, modality: Modality, images: Sequence[PlanarImage | Volume], questions: Sequence[str]
+    ) -> list[Generation]:
+        """Answer each question about the same images, greedily; the order of questions does not matter.
+
+        Raises:
+            AnswerError: too many images or too long a question for the model's context.
+        """
+        ...

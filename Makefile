@@ -1,0 +1,50 @@
+# Two commands do all the set-up: `make demo` shows the whole walk, `make test` runs every test.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+OUT ?= .demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast bench check format servers clean
+
+help: ## List the commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+$(VENV)/.runs: pyproject.toml constraints.txt deploy/install.sh
+	./deploy/install.sh venv $(VENV) worker
+	@touch $@
+
+$(VENV)/.tests: $(VENV)/.runs
+	./deploy/install.sh venv $(VENV) dev
+	@touch $@
+
+servers:
+	@./deploy/install.sh servers
+
+demo: $(VENV)/.runs servers ## Start Orthanc, node and worker; send studies; show what comes back (KEEP=1: stay up)
+	$(BIN)/medversa-node demo --out $(OUT) $(if $(KEEP),--keep) $(foreach s,$(STUDIES),--studies $(s))
+
+test: $(VENV)/.tests servers ## Install what the tests need and run them all
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+test-fast: $(VENV)/.tests ## Unit and contract tests only
+	$(BIN)/python -m pytest -n $(JOBS) tests/unit tests/contract $(ARGS)
+
+bench: $(VENV)/.runs servers ## Compare with DCMTK storescp and Orthanc on this machine
+	$(BIN)/python -m benchmarks.receive
+	$(BIN)/python -m benchmarks.overhead
+
+check: $(VENV)/.tests ## Format, lint, types, import layers, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+format: $(VENV)/.tests ## Format the code and sort its imports
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+clean: ## Remove what the commands above made
+	rm -rf $(VENV) $(OUT) .bench build *.egg-info

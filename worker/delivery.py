@@ -1,0 +1,104 @@
+"""Sends stored results, counts each object by its own C-STORE status, and says what is left."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from dicom_node.database.engine import Database
+from dicom_node.errors import UnreachableError
+from dicom_node.scu import SendOutcome
+from dicom_node.settings import Destination
+from dicom_node.study import DeliveryState, JobId, Reason, StoredResult
+from worker.errors import UndeliveredError
+
+logger = logging.getLogger(__name__)
+
+SR = "SR"
+
+Send = Callable[[Destination, Sequence[Path]], Sequence[SendOutcome]]
+
+
+def is_accepted(status: int | None) -> bool:
+    """Say whether a C-STORE status means "stored": success or a warning (PS3.4 B.2.3, PS3.7 Annex C)."""
+    return status is not None and (status == 0x0000 or status >> 12 == 0xB)
+
+
+def is_transient(status: int | None) -> bool:
+    """Say whether another try may succeed: no answer at all, or out of resources (0xA7xx)."""
+    return status is None or status >> 8 == 0xA7
+
+
+def deliver(database: Database, send: Send, destinations: Iterable[Destination], job_id: JobId) -> None:
+    """Send what each destination has not yet accepted, in the order of writing, the SR last.
+
+    A destination that fails does not keep the others from their objects.
+
+    Raises:
+        UndeliveredError: some destination has not accepted every object.
+    """
+    results = database.results.of_job(job_id)
+    faults = [
+        fault
+        for destination in destinations
+        if (fault := _deliver_to(database, send, destination, results)) is not None
+    ]
+    if faults:
+        # A fault that a further try may mend comes first: the job stays alive for it.
+        raise min(faults, key=lambda fault: fault.is_final)
+
+
+def _deliver_to(
+    database: Database, send: Send, destination: Destination, results: Sequence[StoredResult]
+) -> UndeliveredError | None:
+    if not results:
+        return None
+    waiting = {
+        delivery.sop_instance_uid
+        for delivery in database.deliveries.pending(results[0].job_id)
+        if delivery.destination == destination.name
+    }
+    open_results = sorted((r for r in results if r.sop_instance_uid in waiting), key=lambda r: r.ordinal)
+    # The SR names the other objects: it is not sent before they have all arrived.
+    for group in (
+        [r for r in open_results if r.modality != SR],
+        [r for r in open_results if r.modality == SR],
+    ):
+        if fault := _send_group(database, send, destination, group):
+            return fault
+    return None
+
+
+def _send_group(
+    database: Database, send: Send, destination: Destination, group: Sequence[StoredResult]
+) -> UndeliveredError | None:
+    if not group:
+        return None
+    try:
+        outcomes = send(destination, [result.path for result in group])
+    except UnreachableError as error:
+        return UndeliveredError(Reason.PEER_UNREACHABLE, f"{destination.name}: {error}", is_final=False)
+    statuses = {outcome.sop_instance_uid: outcome.status for outcome in outcomes}
+    refused: list[str] = []
+    is_final = True
+    for result in group:
+        status = statuses.get(result.sop_instance_uid)
+        state = _state(status)
+        database.deliveries.record(result.sop_instance_uid, destination.name, state, status)
+        if state is not DeliveryState.DELIVERED:
+            code = "no answer" if status is None else f"0x{status:04X}"
+            refused.append(f"{result.modality} {code}")
+            is_final = is_final and state is DeliveryState.REFUSED
+    logger.info(
+        "objects sent",
+        extra={"job_id": group[0].job_id, "destination": destination.name, "sent": len(group) - len(refused)},
+    )
+    if not refused:
+        return None
+    detail = f"{destination.name}: {', '.join(refused)}"
+    return UndeliveredError(Reason.PEER_REFUSED, detail, is_final=is_final)
+
+
+def _state(status: int | None) -> DeliveryState:
+    if is_accepted(status):
+        return DeliveryState.DELIVERED
+    return DeliveryState.PENDING if is_transient(status) else DeliveryState.REFUSED

@@ -1,0 +1,34 @@
+"""Errors of `worker`.
+
+WorkerError
+├── NothingToReadError     the study holds no image that the model reads; carries the reason
+├── PublicationError       a result object breaks a rule of the publication gate and is not kept
+└── UndeliveredError       some objects could not be delivered
+"""
+
+from dicom_node.study import Reason
+
+
+class WorkerError(Exception):
+    """A study's walk could not go on; `str(error)` never holds patient data."""
+
+
+class NothingToReadError(WorkerError):
+    """The study holds no image that the model reads: a normal end, not a failure."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class PublicationError(WorkerError):
+    """A result object breaks a rule of the publication gate and is not kept."""
+
+
+class UndeliveredError(WorkerError):
+    """Some objects could not be delivered; `is_final` where another try cannot help."""
+
+    def __init__(self, reason: Reason, detail: str, *, is_final: bool) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.is_final = is_final

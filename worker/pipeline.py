@@ -1,0 +1,134 @@
+"""One study's walk: lease, priors, reading, result objects, delivery."""
+
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydicom import Dataset
+
+from dicom_node.database.engine import Database
+from dicom_node.errors import LeaseError
+from dicom_node.priors.registry import find_priors
+from dicom_node.scu import send_files
+from dicom_node.settings import NodeSettings
+from dicom_node.storage import InstanceStore, ResultStore
+from dicom_node.study import Job, JobId, JobState, Lease, Reason
+from model.reader import Reader
+from structured_reports.conformance import publication_faults
+from structured_reports.registry import write_results
+from structured_reports.sources import Run
+from worker.delivery import deliver
+from worker.errors import NothingToReadError, PublicationError
+from worker.request import StudyPreparation
+from worker.retry import Action, Verdict, delay_s, verdict_on
+from worker.settings import DELIVERY_PATIENCE, software_version
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pipeline:
+    """Everything that one worker process needs to read studies; the model is loaded once."""
+
+    settings: NodeSettings
+    database: Database
+    store: InstanceStore
+    results: ResultStore
+    reader: Callable[[], Reader]
+    """Returns the loaded reader; loads it at the first call."""
+    owner: str
+    """Names this process in a lease."""
+
+    def take(self, job_id: JobId) -> None:
+        """Claim the job and walk it to its end; do nothing if another worker has it or it is over."""
+        lease = self.database.jobs.claim(job_id, self.owner, self.settings.worker.lease_s)
+        if lease is None:
+            logger.info("job is not to be had", extra={"job_id": job_id})
+            return
+        started = time.monotonic()
+        try:
+            with self._heartbeat(lease):
+                self.run(lease)
+        except LeaseError:
+            logger.warning("lease lost: another worker has the job", extra={"job_id": job_id})
+        except Exception as error:  # noqa: BLE001 - the task boundary: every error ends in a decision
+            self._settle(lease, verdict_on(error))
+        logger.info("job left", extra={"job_id": job_id, "seconds": round(time.monotonic() - started, 2)})
+
+    def run(self, lease: Lease) -> None:
+        """Read one study and deliver the results. Safe to run twice."""
+        if not self.database.results.of_job(lease.job.job_id):
+            self.results.keep(lease, self._read(lease.job))
+        self.database.jobs.mark(lease, JobState.DELIVERING)
+        deliver(self.database, send_files, self.settings.destinations, lease.job.job_id)
+        self.database.jobs.mark(lease, JobState.DONE, Reason.DELIVERED)
+
+    def _read(self, job: Job) -> Sequence[Dataset]:
+        study = self.database.studies.get(job.study_instance_uid)
+        search = find_priors(study, self.settings, self.database, self.store)
+        preparation = StudyPreparation(self.database, self.store)
+        prepared = preparation.prepare(study, search)
+        reading = self.reader().read(prepared.request)
+        if reading.abstention is not None:
+            raise NothingToReadError(Reason.OUT_OF_DOMAIN, reading.abstention)
+        reading = dataclasses.replace(reading, caveats=(*reading.caveats, *prepared.caveats))
+        run = Run(
+            revision=job.revision,
+            started_at=job.created_at.astimezone(UTC),
+            software_version=software_version(),
+            predecessor=preparation.latest_report(job.study_instance_uid, before=job.revision),
+        )
+        objects = write_results(reading, prepared.sources, run)
+        if faults := publication_faults(objects, prepared.sources, reading):
+            raise PublicationError("; ".join(faults))
+        return objects
+
+    def _settle(self, lease: Lease, verdict: Verdict) -> None:
+        """Write the decision about a failed run into the job row."""
+        job_id = lease.job.job_id
+        has_results = bool(self.database.results.of_job(job_id))
+        extra = {"job_id": job_id, "reason": verdict.reason.name, "action": verdict.action.value}
+        logger.warning("job did not end well", extra=extra)
+        jobs = self.database.jobs
+        try:
+            if verdict.action is Action.END:
+                jobs.mark(lease, JobState.NOT_APPLICABLE, verdict.reason, verdict.detail)
+            elif verdict.action is Action.RETRY and self._may_retry(lease.job, has_results=has_results):
+                state = JobState.DELIVERING if has_results else JobState.QUEUED
+                delay = delay_s(lease.job.attempts)
+                jobs.retry_later(lease, state, verdict.reason, verdict.detail, delay)
+            else:
+                jobs.mark(lease, JobState.FAILED, verdict.reason, verdict.detail)
+        except LeaseError:
+            logger.warning("lease lost before the verdict was written", extra=extra)
+
+    def _may_retry(self, job: Job, *, has_results: bool) -> bool:
+        """Reading is tried a few times; delivering for as long as a PACS may be down."""
+        if has_results:
+            return datetime.now(UTC) - job.created_at < DELIVERY_PATIENCE
+        return job.attempts < self.settings.worker.max_attempts
+
+    @contextmanager
+    def _heartbeat(self, lease: Lease) -> Iterator[None]:
+        """Renew the lease while the body runs; a lost lease is noticed at the next fenced write."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(self.settings.worker.lease_s / 3):
+                try:
+                    self.database.jobs.renew(lease, self.settings.worker.lease_s)
+                except LeaseError:
+                    return
+
+        thread = threading.Thread(target=beat, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()

@@ -1,0 +1,164 @@
+"""From stored instances to a request that holds pixels and context; identity attributes end here."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from pydicom import Dataset, dcmread
+
+from dicom_node.database.engine import Database
+from dicom_node.errors import StorageError
+from dicom_node.storage import InstanceStore
+from dicom_node.study import Instance, Prior, PriorSearch, Reason, SOPInstanceUID, Study, StudyInstanceUID
+from model.imaging import Selection, select_images
+from model.reading import ClinicalContext, Modality, PriorImages, ReadingRequest, Task
+from structured_reports.sources import PriorSource, Sources
+from worker.errors import NothingToReadError
+
+logger = logging.getLogger(__name__)
+
+PROTOCOLS: dict[Modality, tuple[Task, ...]] = {
+    Modality.CXR: (
+        Task.REPORT,
+        Task.CLASSIFICATION,
+        Task.ANATOMY_DETECTION,
+        Task.PATHOLOGY_DETECTION,
+        Task.SEGMENTATION,
+        Task.COMPARISON,
+    ),
+    Modality.CT: (Task.SEGMENTATION,),
+    Modality.DERM: (Task.CLASSIFICATION, Task.SEGMENTATION),
+}
+"""Which tasks a study of each modality gets."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedStudy:
+    """What the reader needs, and the headers from which the writers take identity."""
+
+    request: ReadingRequest
+    sources: Sources
+    caveats: tuple[str, ...]
+    """What a reader of the report must know about the input: priors not found, images left out."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyPreparation:
+    """Reads a study and its priors from the store."""
+
+    database: Database
+    store: InstanceStore
+
+    def prepare(self, study: Study, search: PriorSearch) -> PreparedStudy:
+        """Select images of the study and its priors.
+
+        Raises:
+            NothingToReadError: no image of the study is one that the model reads.
+        """
+        datasets = self._load(self.database.instances.of_study(study.study_instance_uid), may_quarantine=True)
+        selection = select_images(datasets)
+        self._quarantine(selection)
+        if selection.modality is None or not selection.images:
+            reason = Reason.PIXEL_DATA if selection.faults and not selection.images else Reason.NO_IMAGES
+            raise NothingToReadError(reason, "; ".join(selection.left_out) or reason.value)
+        priors, prior_sources, notes = self._priors(study, selection, search)
+        request = ReadingRequest(
+            modality=selection.modality,
+            images=selection.images,
+            tasks=PROTOCOLS[selection.modality],
+            priors=tuple(priors),
+            context=clinical_context(selection.read[0]),
+        )
+        sources = Sources(current=selection.read, priors=tuple(prior_sources))
+        return PreparedStudy(request, sources, (*selection.left_out, *search.notes, *notes))
+
+    def _load(self, instances: Sequence[Instance], *, may_quarantine: bool) -> list[Dataset]:
+        datasets: list[Dataset] = []
+        for instance in instances:
+            try:
+                datasets.append(self.store.read(instance))
+            except StorageError as error:
+                # One unreadable file never costs its neighbours.
+                logger.warning("stored instance cannot be read", extra={"error": type(error).__name__})
+                if may_quarantine:
+                    self.database.refusals.quarantine_instance(
+                        instance.sop_instance_uid, Reason.UNREADABLE_HEADER, str(error)
+                    )
+        return datasets
+
+    def _quarantine(self, selection: Selection) -> None:
+        for fault in selection.faults:
+            self.database.refusals.quarantine_instance(
+                SOPInstanceUID(fault.sop_instance_uid), Reason.PIXEL_DATA, fault.reason
+            )
+
+    def _priors(
+        self, study: Study, current: Selection, search: PriorSearch
+    ) -> tuple[list[PriorImages], list[PriorSource], list[str]]:
+        images: list[PriorImages] = []
+        sources: list[PriorSource] = []
+        notes: list[str] = []
+        for prior in search.priors:
+            selection = select_images(self._load(prior.instances, may_quarantine=False))
+            if selection.modality is not current.modality or not selection.images:
+                notes.append("An earlier study was found but holds no image that can be compared.")
+                continue
+            images.append(PriorImages(selection.images, days_between(prior, study)))
+            report = self.latest_report(prior.study_instance_uid)
+            sources.append(PriorSource(selection.read, prior.study_date, report))
+        return images, sources, notes
+
+    def latest_report(
+        self, study_instance_uid: StudyInstanceUID, before: int | None = None
+    ) -> Dataset | None:
+        """Return the header of our newest SR on a study, of a revision below `before` if given."""
+        revisions = {job.job_id: job.revision for job in self.database.jobs.of_study(study_instance_uid)}
+        reports = [
+            result
+            for result in self.database.results.of_study(study_instance_uid)
+            if result.modality == "SR" and (before is None or revisions.get(result.job_id, before) < before)
+        ]
+        return dcmread(reports[-1].path) if reports else None
+
+
+def clinical_context(ds: Dataset) -> ClinicalContext:
+    """Take what the order and the patient module say, without identity."""
+    sex = str(ds.get("PatientSex", "") or "").strip().upper()
+    return ClinicalContext(
+        age_years=age_years(ds),
+        sex=sex if sex in {"M", "F", "O"} else None,
+        indication=_text(ds, "ReasonForTheRequestedProcedure") or _text(ds, "AdmittingDiagnosesDescription"),
+        body_site=_text(ds, "BodyPartExamined"),
+    )
+
+
+def age_years(ds: Dataset) -> float | None:
+    """Take PatientAge (PS3.5 AS: nnnD, nnnW, nnnM, nnnY), else birth date and study date."""
+    age = str(ds.get("PatientAge", "") or "").strip()
+    per_year = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}
+    if len(age) == 4 and age[:3].isdigit() and age[3] in per_year:
+        return int(age[:3]) / per_year[age[3]]
+    born, studied = parse_da(str(ds.get("PatientBirthDate", ""))), parse_da(str(ds.get("StudyDate", "")))
+    if born is None or studied is None or studied < born:
+        return None
+    return (studied - born).days / 365.25
+
+
+def days_between(prior: Prior, study: Study) -> int | None:
+    """Count whole days from the prior to the study; None if a date is missing or illegal."""
+    then, now = parse_da(prior.study_date), parse_da(study.study_date)
+    return (now - then).days if then and now else None
+
+
+def parse_da(value: str) -> date | None:
+    """Read a DICOM date (PS3.5 DA); None if it is empty or not a date."""
+    try:
+        return datetime.strptime(value.strip().replace(".", ""), "%Y%m%d").date()
+    except ValueError:
+        return None
+
+
+def _text(ds: Dataset, keyword: str) -> str | None:
+    value = str(ds.get(keyword, "") or "").strip()
+    return value or None

@@ -1,4 +1,4 @@
-"""Phantoms written as the studies that a modality would send: DX radiographs, an axial CT, a dermoscopic photograph."""
+"""Phantoms written as the studies that a modality would send: DX radiographs, an axial CT, a photograph."""
 
 import uuid
 from collections.abc import Sequence

@@ -52,7 +52,7 @@ class Program:
     def start(self) -> None:
         """Start it in a process group of its own, so that nothing of it outlives `kill`."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603 (the command is ours, no shell)
                 list(self.command),
                 stdout=log,
                 stderr=subprocess.STDOUT,

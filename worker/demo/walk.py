@@ -111,8 +111,8 @@ def group_studies(paths: Sequence[Path]) -> list[WrittenStudy]:
 def send(study: WrittenStudy, port: int, log: Path) -> None:
     """Send one study with DCMTK's `dcmsend`, or with our own SCU where DCMTK is not installed.
 
-    What was accepted is not read from the exit status (dcmsend returns 0 even if nothing was sent): the node's
-    own index says it.
+    What was accepted is not read from the exit status (dcmsend returns 0 even if nothing was sent): the
+    node's own index says it.
     """
     files = [str(file) for file in study.files]
     program = find_program("dcmsend")

@@ -1,0 +1,160 @@
+"""Every odd, corrupt or foreign file ends with a DIMSE status and a reason, and costs its neighbours nothing."""
+
+import json
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+from pynetdicom import AE, build_context
+from pynetdicom.dimse_primitives import C_STORE
+
+from dicom_node.study import JobState
+from tests.driving import database_of, dcmsend, wait_for_job, wait_until
+from worker.demo.phantom_studies import WrittenStudy
+from worker.demo.site import AE_TITLE, Site
+
+
+def hard_files(real_data: Path) -> list[Path]:
+    folders = (real_data / "hard", real_data / "ood")
+    return sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
+
+
+def raw_parts(path: Path) -> tuple[str, str, str, bytes] | None:
+    """Split a file into SOP class, instance, transfer syntax and the bytes of its data set, unparsed."""
+    content = path.read_bytes()
+    if content[128:132] != b"DICM":
+        return None
+    stream = BytesIO(content)
+    try:
+        meta = dcmread(stream, stop_before_pixels=True, specific_tags=[]).file_meta
+    except (InvalidDicomError, OSError, ValueError, AttributeError):
+        return None
+    needed = ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID")
+    if any(not meta.get(keyword) for keyword in needed):
+        return None
+    length = (
+        132 + 12 + int(meta.FileMetaInformationGroupLength)
+        if "FileMetaInformationGroupLength" in meta
+        else None
+    )
+    if length is None:
+        return None
+    return (
+        str(meta.MediaStorageSOPClassUID),
+        str(meta.MediaStorageSOPInstanceUID),
+        str(meta.TransferSyntaxUID),
+        content[length:],
+    )
+
+
+def store_raw(path: Path, port: int) -> int | None:
+    """Send the data set byte for byte as it is in the file; return the status, None if nothing accepts it."""
+    parts = raw_parts(path)
+    if parts is None:
+        return None
+    sop_class, sop_instance, syntax, data = parts
+    ae = AE("HARDFILES")
+    association = ae.associate(
+        "127.0.0.1", port, contexts=[build_context(sop_class, syntax)], ae_title=AE_TITLE
+    )
+    if not association.is_established:
+        return None
+    try:
+        accepted = association.accepted_contexts
+        if not accepted:
+            return None
+        request = C_STORE()
+        request.MessageID = 1
+        request.AffectedSOPClassUID = sop_class
+        request.AffectedSOPInstanceUID = sop_instance
+        request.Priority = 2
+        request.DataSet = BytesIO(data if len(data) % 2 == 0 else data + b"\0")
+        association.dimse.send_msg(request, accepted[0].context_id)
+        _, response = association.dimse.get_msg(block=True)
+        return None if response is None else int(response.Status)
+    finally:
+        association.release()
+
+
+def status_json(site: Site) -> dict[str, list[dict[str, object]]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "dicom_node", "status", "--json", "--config", str(site.config)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return json.loads(done.stdout)
+
+
+def test_each_file_by_itself_gets_a_status_and_a_place(site: Site, real_data: Path) -> None:
+    answers = {path: store_raw(path, site.node_port) for path in hard_files(real_data)}
+    sendable = [path for path in answers if raw_parts(path) is not None]
+    assert len(sendable) > 80
+    unanswered = [path.name for path in sendable if answers[path] is None and not is_media_directory(path)]
+    assert len(unanswered) <= 3, unanswered  # private SOP classes and syntaxes that nobody decodes
+    assert site.node
+    assert site.node.process
+    assert site.node.process.poll() is None
+
+    shown = status_json(site)
+    known = {row["study_instance_uid"] for row in shown["studies"]}
+    refused = {row["sop_instance_uid"] for row in shown["refusals"]}
+    for path in sendable:
+        if answers[path] is None:
+            continue
+        ds = dcmread(path, stop_before_pixels=True, force=True, specific_tags=["StudyInstanceUID"])
+        instance = raw_parts(path)[1]  # type: ignore[index]
+        assert str(ds.get("StudyInstanceUID", "")) in known or instance in refused, path.name
+
+
+def is_media_directory(path: Path) -> bool:
+    """A DICOMDIR is no storage SOP class (PS3.4 B.5): no context is offered for it."""
+    parts = raw_parts(path)
+    return parts is not None and parts[0] == "1.2.840.10008.1.3.10"
+
+
+def test_good_studies_among_hard_files_are_read(
+    site: Site, real_data: Path, phantoms: dict[str, WrittenStudy]
+) -> None:
+    skin, chest = phantoms["skin lesion"], phantoms["chest, current"]
+    mixed = [*hard_files(real_data)[:60], *skin.files, *hard_files(real_data)[60:], *chest.files]
+    dcmsend(mixed, site.node_port)
+    database = database_of(site)
+    for study in (skin, chest):
+        job = wait_for_job(database, study.study_instance_uid, timeout_s=240)
+        assert job.state is JobState.DONE, (study.title, job.reason, job.detail)
+
+
+def test_undecodable_neighbours_in_one_study_do_not_cost_the_reading(
+    site: Site, real_data: Path, phantoms: dict[str, WrittenStudy], tmp_path: Path
+) -> None:
+    """Broken pixel data filed under a good study's UID is quarantined; the good image is read."""
+    good = dcmread(phantoms["chest, prior"].files[0])
+    study = f"{good.StudyInstanceUID[:-4]}7777"
+    good.StudyInstanceUID = study
+    good.SOPInstanceUID = good.file_meta.MediaStorageSOPInstanceUID = f"{good.SOPInstanceUID[:-4]}7778"
+    good.save_as(tmp_path / "good.dcm", enforce_file_format=True)
+    broken = dcmread(phantoms["chest, prior"].files[0])
+    broken.StudyInstanceUID = study
+    broken.SOPInstanceUID = broken.file_meta.MediaStorageSOPInstanceUID = f"{good.SOPInstanceUID[:-4]}7779"
+    broken.PixelData = broken.PixelData[:1000]
+    broken.save_as(tmp_path / "broken.dcm", enforce_file_format=True)
+
+    dcmsend([tmp_path / "broken.dcm", tmp_path / "good.dcm"], site.node_port)
+    job = wait_for_job(database_of(site), study)
+
+    assert job.state is JobState.DONE, (job.reason, job.detail)
+    refused = {row["sop_instance_uid"]: row for row in status_json(site)["refusals"]}
+    assert broken.SOPInstanceUID in refused
+
+
+@pytest.mark.parametrize("name", ["ct_empty_uids.dcm"])
+def test_file_with_empty_identifiers_is_quarantined(site: Site, real_data: Path, name: str) -> None:
+    status = store_raw(real_data / "hard" / name, site.node_port)
+    assert status is not None
+    wait_until(lambda: bool(status_json(site)["refusals"]), 10, "the quarantine is shown")

@@ -14,10 +14,11 @@ from tests.driving import concepts
 from worker.demo.phantom_studies import ABDOMEN_PATIENT, CHEST_PATIENT, SKIN_PATIENT
 
 
+Run = tuple[subprocess.CompletedProcess[str], Path]
+
+
 @pytest.fixture(scope="module")
-def run(
-    servers: None, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[subprocess.CompletedProcess[str], Path]:
+def run(servers: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
     out = tmp_path_factory.mktemp("demo")
     done = subprocess.run(
         [sys.executable, "-m", "dicom_node", "demo", "--out", str(out)],
@@ -32,7 +33,7 @@ def run(
 
 
 def test_exit_status_is_zero_and_the_table_shows_every_kind(
-    run: tuple[subprocess.CompletedProcess[str], Path],
+    run: Run,
 ) -> None:
     done, _ = run
     assert done.returncode == 0, done.stdout + done.stderr
@@ -40,7 +41,7 @@ def test_exit_status_is_zero_and_the_table_shows_every_kind(
         assert words in done.stdout
 
 
-def test_what_arrived_is_valid(run: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+def test_what_arrived_is_valid(run: Run) -> None:
     _, folder = run
     files = sorted((folder / "results").rglob("*.dcm"))
     assert len(files) >= 9
@@ -48,7 +49,7 @@ def test_what_arrived_is_valid(run: tuple[subprocess.CompletedProcess[str], Path
 
 
 def test_pictures_show_more_than_the_bare_image(
-    run: tuple[subprocess.CompletedProcess[str], Path],
+    run: Run,
 ) -> None:
     _, folder = run
     pictures = sorted((folder / "pictures").glob("*.png"))
@@ -65,10 +66,10 @@ def test_pictures_show_more_than_the_bare_image(
 
 
 def test_logs_hold_no_identity_and_no_report_text(
-    run: tuple[subprocess.CompletedProcess[str], Path],
+    run: Run,
 ) -> None:
     done, folder = run
-    logs = {path: path.read_text(errors="replace") for path in folder.glob("*.log")}
+    logs = {path: path.read_text(errors="replace") for path in folder.rglob("*.log")}
     assert {"node.log", "worker.log"} <= {path.name for path in logs}
     marks: set[str] = set()
     for patient in (CHEST_PATIENT, ABDOMEN_PATIENT, SKIN_PATIENT):

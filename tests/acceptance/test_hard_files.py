@@ -1,4 +1,4 @@
-"""Every odd, corrupt or foreign file ends with a DIMSE status and a reason, and costs its neighbours nothing."""
+"""Every odd, corrupt or foreign file ends with a status and a reason, and costs its neighbours nothing."""
 
 import json
 import subprocess

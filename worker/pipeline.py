@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from worker.errors import NothingToReadError, PublicationError
 from worker.request import StudyPreparation
 from worker.retry import Action, Verdict, delay_s, verdict_on
 from worker.settings import DELIVERY_PATIENCE, software_version
+from worker.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
 
@@ -50,30 +50,36 @@ class Pipeline:
         if lease is None:
             logger.info("job is not to be had", extra={"job_id": job_id})
             return
-        started = time.monotonic()
+        watch = Stopwatch()
         try:
             with self._heartbeat(lease):
-                self.run(lease)
+                self.run(lease, watch)
         except LeaseError:
             logger.warning("lease lost: another worker has the job", extra={"job_id": job_id})
-        except Exception as error:  # noqa: BLE001 - the task boundary: every error ends in a decision
+        except Exception as error:  # noqa: BLE001 (the task boundary: every error ends in a decision)
             self._settle(lease, verdict_on(error))
-        logger.info("job left", extra={"job_id": job_id, "seconds": round(time.monotonic() - started, 2)})
+        logger.info("job left", extra={"job_id": job_id, **watch.as_extra()})
 
-    def run(self, lease: Lease) -> None:
+    def run(self, lease: Lease, watch: Stopwatch) -> None:
         """Read one study and deliver the results. Safe to run twice."""
         if not self.database.results.of_job(lease.job.job_id):
-            self.results.keep(lease, self._read(lease.job))
+            self.results.keep(lease, self._read(lease.job, watch))
         self.database.jobs.mark(lease, JobState.DELIVERING)
-        deliver(self.database, send_files, self.settings.destinations, lease.job.job_id)
+        with watch.hop("deliver"):
+            deliver(self.database, send_files, self.settings.destinations, lease.job.job_id)
         self.database.jobs.mark(lease, JobState.DONE, Reason.DELIVERED)
 
-    def _read(self, job: Job) -> Sequence[Dataset]:
+    def _read(self, job: Job, watch: Stopwatch) -> Sequence[Dataset]:
         study = self.database.studies.get(job.study_instance_uid)
-        search = find_priors(study, self.settings, self.database, self.store)
         preparation = StudyPreparation(self.database, self.store)
-        prepared = preparation.prepare(study, search)
-        reading = self.reader().read(prepared.request)
+        with watch.hop("priors"):
+            search = find_priors(study, self.settings, self.database, self.store)
+        with watch.hop("prepare"):
+            prepared = preparation.prepare(study, search)
+        with watch.hop("load_model"):
+            reader = self.reader()
+        with watch.hop("model"):
+            reading = reader.read(prepared.request)
         if reading.abstention is not None:
             raise NothingToReadError(Reason.OUT_OF_DOMAIN, reading.abstention)
         reading = dataclasses.replace(reading, caveats=(*reading.caveats, *prepared.caveats))
@@ -83,9 +89,10 @@ class Pipeline:
             software_version=software_version(),
             predecessor=preparation.latest_report(job.study_instance_uid, before=job.revision),
         )
-        objects = write_results(reading, prepared.sources, run)
-        if faults := publication_faults(objects, prepared.sources, reading):
-            raise PublicationError("; ".join(faults))
+        with watch.hop("write"):
+            objects = write_results(reading, prepared.sources, run)
+            if faults := publication_faults(objects, prepared.sources, reading):
+                raise PublicationError("; ".join(faults))
         return objects
 
     def _settle(self, lease: Lease, verdict: Verdict) -> None:

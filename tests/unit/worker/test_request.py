@@ -1,0 +1,50 @@
+"""What of a header reaches the model."""
+
+import pytest
+from pydicom import Dataset
+
+from worker.request import age_years, clinical_context
+
+
+def header(**values: str) -> Dataset:
+    ds = Dataset()
+    for keyword, value in values.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+@pytest.mark.parametrize(
+    ("age", "years"), [("045Y", 45.0), ("006M", 0.5), ("026W", 26 / 52.18), ("010D", 10 / 365.25)]
+)
+def test_age_string_is_read_in_its_unit(age: str, years: float) -> None:
+    assert age_years(header(PatientAge=age)) == pytest.approx(years)
+
+
+def test_age_follows_from_birth_and_study_date() -> None:
+    assert age_years(header(PatientBirthDate="19600101", StudyDate="20200101")) == pytest.approx(60, abs=0.01)
+
+
+@pytest.mark.parametrize("born", ["", "00000000", "20300101"])
+def test_impossible_birth_date_gives_no_age(born: str) -> None:
+    ds = Dataset()
+    ds.StudyDate = "20200101"
+    ds.add_new("PatientBirthDate", "LO", born)
+    assert age_years(ds) is None
+
+
+def test_context_holds_no_identity() -> None:
+    ds = header(
+        PatientName="Doe^Jane",
+        PatientID="4711",
+        PatientSex="F",
+        AccessionNumber="A1",
+        PatientAge="045Y",
+        ReasonForTheRequestedProcedure="cough",
+    )
+    context = clinical_context(ds)
+    assert (context.sex, context.indication) == ("F", "cough")
+    assert not any(mark in repr(context) for mark in ("Doe", "4711", "A1"))
+
+
+def test_unknown_sex_is_not_guessed() -> None:
+    assert clinical_context(header(PatientSex="U")).sex is None

@@ -5,6 +5,7 @@ Boxes and slices are half-open, low <= x < high, and count from the outer corner
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,62 @@ class Geometry:
         return (point_mm - self.affine[:3, 3]) @ np.linalg.inv(self.affine[:3, :3]).T
 
 
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """How stored rows and columns were turned before the model saw them: transposed first, then flipped.
+
+    The model always sees the patient as a radiologist hangs him; results go back to the stored rows and
+    columns with `undo`, `undo_box` and `undo_geometry`, which need the turned grid only.
+    """
+
+    transposed: bool = False
+    rows_flipped: bool = False
+    columns_flipped: bool = False
+
+    def apply(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Turn the last two axes of (..., J, I)."""
+        turned = np.swapaxes(array, -1, -2) if self.transposed else array
+        return self._flip(turned)
+
+    def undo(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Turn the last two axes of (..., J, I) back to the stored rows and columns."""
+        turned = self._flip(array)
+        return np.swapaxes(turned, -1, -2) if self.transposed else turned
+
+    def undo_box(
+        self, box: tuple[float, float, float, float], shape: tuple[int, int]
+    ) -> tuple[float, float, float, float]:
+        """Map a half-open box j0, i0, j1, i1 on the turned grid of `shape` (J, I) to stored pixels."""
+        j0, i0, j1, i1 = box
+        if self.rows_flipped:
+            j0, j1 = shape[0] - j1, shape[0] - j0
+        if self.columns_flipped:
+            i0, i1 = shape[1] - i1, shape[1] - i0
+        return (i0, j0, i1, j1) if self.transposed else (j0, i0, j1, i1)
+
+    def undo_geometry(self, geometry: Geometry, shape: tuple[int, int]) -> Geometry:
+        """Describe the stored grid, given the geometry of the turned grid of `shape` (J, I)."""
+        to_turned = np.eye(4)
+        if self.transposed:
+            to_turned[1:3, 1:3] = [[0, 1], [1, 0]]
+        if self.rows_flipped:
+            to_turned[1] = -to_turned[1]
+            to_turned[1, 3] = shape[0] - 1
+        if self.columns_flipped:
+            to_turned[2] = -to_turned[2]
+            to_turned[2, 3] = shape[1] - 1
+        return Geometry(geometry.affine @ to_turned)
+
+    def _flip(self, array: NDArray[Any]) -> NDArray[Any]:
+        rows = slice(None, None, -1 if self.rows_flipped else 1)
+        columns = slice(None, None, -1 if self.columns_flipped else 1)
+        return array[..., rows, columns]
+
+
+UPRIGHT = Orientation()
+"""Stored as it is hung."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanarImage:
     """One radiograph or photograph as a reader sees it."""
@@ -54,6 +111,8 @@ class PlanarImage:
     frame: FrameKey
     spacing_mm: tuple[float, float] | None = None
     """Row and column spacing (j, i) at the detector or the patient, as the header says; None if unknown."""
+    orientation: Orientation = UPRIGHT
+    """What was done to the stored pixels; always `UPRIGHT` for RGB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,3 +124,5 @@ class Volume:
     geometry: Geometry
     frames: tuple[FrameKey, ...]
     """K keys: frames[k] is the source of slice k."""
+    orientation: Orientation = UPRIGHT
+    """What was done to the stored rows and columns of every slice; `geometry` describes the turned grid."""

@@ -1,0 +1,182 @@
+"""Turns Pixel Data into stored values, one frame at a time, after its declared size was believed.
+
+Nothing is allocated or decoded before Rows, Columns, Number of Frames and the length of Pixel Data agree.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID, ExplicitVRBigEndian, RLELossless
+
+from model.errors import PixelError
+from model.imaging.codestream import codestream_size
+from model.imaging.elements import MALFORMED, integer, text, value
+
+PIXEL_LIMIT = 512 * 2**20
+"""Most pixels in one instance."""
+
+BYTE_LIMIT = 2 * 2**30
+"""Most bytes of decoded pixel data in one instance."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelDescription:
+    """The Image Pixel Module (PS3.3 C.7.6.3) of one instance, checked for sense."""
+
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    signed: bool
+    photometric: str
+    transfer_syntax: UID
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes of all frames as native Pixel Data, without padding."""
+        samples = self.rows * self.columns * self.frames * self.samples
+        if self.photometric == "YBR_FULL_422" and not self.transfer_syntax.is_encapsulated:
+            samples = samples * 2 // 3
+        return samples * self.bits_allocated // 8
+
+
+def describe_pixels(ds: Dataset) -> PixelDescription:
+    """Check what the header declares of its pixels, without touching them.
+
+    Raises:
+        PixelError: an element is missing or senseless, the size is over the limits, the pixels are of a kind
+            that is not read (1-bit, floating point), or native Pixel Data is shorter or longer than declared;
+            one byte of padding is as it should be (PS3.5 8.1.1).
+    """
+    if value(ds, "PixelData") is None:
+        raise PixelError("no Pixel Data")
+    frames = integer(ds, "NumberOfFrames") if "NumberOfFrames" in ds else 1
+    description = PixelDescription(
+        rows=_positive(ds, "Rows"),
+        columns=_positive(ds, "Columns"),
+        frames=_positive_count("NumberOfFrames", frames),
+        samples=_positive(ds, "SamplesPerPixel", 1),
+        bits_allocated=_positive(ds, "BitsAllocated"),
+        bits_stored=_positive(ds, "BitsStored"),
+        high_bit=_high_bit(ds),
+        signed=integer(ds, "PixelRepresentation") == 1,
+        photometric=text(ds, "PhotometricInterpretation").upper(),
+        transfer_syntax=_transfer_syntax(ds),
+    )
+    _check(description)
+    _check_length(ds, description)
+    return description
+
+
+def stored_frames(ds: Dataset, indices: Sequence[int] | None = None) -> Iterator[NDArray[np.integer]]:
+    """Decode frames, counted from 0, to stored values: (J, I), or (J, I, 3) as RGB for a colour image.
+
+    Bits above High Bit (overlays of old) are masked, signed values extended. YBR becomes RGB; palette colour
+    stays an index.
+
+    Raises:
+        PixelError: as `describe_pixels`, or the pixel data cannot be decoded or decode to another shape.
+    """
+    description = describe_pixels(ds)
+    wanted = list(range(description.frames)) if indices is None else list(indices)
+    try:
+        frames = get_decoder(description.transfer_syntax).iter_array(ds, indices=wanted, raw=False)
+        for array, _ in frames:
+            yield _significant_bits(_expected_shape(array, description), description)
+    except PixelError:
+        raise
+    except (*MALFORMED, MemoryError) as exc:
+        raise PixelError(f"pixel data cannot be decoded ({type(exc).__name__})") from exc
+
+
+def _positive(ds: Dataset, keyword: str, default: int | None = None) -> int:
+    found = integer(ds, keyword)
+    return _positive_count(keyword, default if found is None else found)
+
+
+def _positive_count(keyword: str, found: int | None) -> int:
+    if found is None:
+        raise PixelError(f"{keyword} is missing or not a number")
+    if found < 1:
+        raise PixelError(f"{keyword} is {found}")
+    return found
+
+
+def _high_bit(ds: Dataset) -> int:
+    high_bit = integer(ds, "HighBit")
+    return _positive(ds, "BitsStored") - 1 if high_bit is None else high_bit
+
+
+def _transfer_syntax(ds: Dataset) -> UID:
+    found = value(ds.file_meta, "TransferSyntaxUID") if hasattr(ds, "file_meta") else None
+    if found is None:
+        raise PixelError("no Transfer Syntax UID")
+    return UID(str(found))
+
+
+def _check(description: PixelDescription) -> None:
+    pixels = description.rows * description.columns * description.frames
+    if pixels > PIXEL_LIMIT or description.byte_count > BYTE_LIMIT:
+        raise PixelError(
+            f"{description.columns} x {description.rows} x {description.frames} pixels are over the limit"
+        )
+    if description.bits_allocated not in (8, 16, 32):
+        raise PixelError(f"{description.bits_allocated} bits allocated are not supported")
+    if not description.bits_stored <= description.high_bit + 1 <= description.bits_allocated:
+        raise PixelError("Bits Stored, High Bit and Bits Allocated contradict each other")
+    if description.samples not in (1, 3):
+        raise PixelError(f"{description.samples} samples per pixel are not supported")
+    known = not description.transfer_syntax.is_private and description.transfer_syntax.is_transfer_syntax
+    if not known:
+        raise PixelError("the transfer syntax is not known")
+
+
+def _check_length(ds: Dataset, description: PixelDescription) -> None:
+    data = value(ds, "PixelData")
+    if not isinstance(data, bytes):
+        raise PixelError("Pixel Data is not a string of bytes")
+    if not description.transfer_syntax.is_encapsulated:
+        expected = description.byte_count
+        if len(data) not in (expected, expected + expected % 2):
+            kind = "shorter" if len(data) < expected else "longer"
+            raise PixelError(f"pixel data is {kind} than declared: {len(data)} bytes, {expected} expected")
+        return
+    size = codestream_size(data)
+    if size is not None and size != (description.rows, description.columns):
+        raise PixelError(
+            f"the codestream holds {size[1]} x {size[0]} pixels, "
+            f"{description.columns} x {description.rows} are declared"
+        )
+
+
+def _expected_shape(array: NDArray[np.integer], description: PixelDescription) -> NDArray[np.integer]:
+    expected = (description.rows, description.columns) + ((3,) if description.samples == 3 else ())
+    if array.shape != expected:
+        raise PixelError(f"decoded to {array.shape}, {expected} expected")
+    return array
+
+
+def _significant_bits(array: NDArray[np.integer], description: PixelDescription) -> NDArray[np.integer]:
+    """Keep Bits Stored below High Bit; only native and RLE data can hold more than those (PS3.5 8.1.1)."""
+    syntax, stored = description.transfer_syntax, description.bits_stored
+    if syntax.is_encapsulated and syntax != RLELossless:
+        return array
+    shift = description.high_bit + 1 - stored
+    if shift == 0 and stored == description.bits_allocated:
+        return array
+    bits = (array.astype(np.int64) >> shift) & ((1 << stored) - 1)
+    if description.signed:
+        bits = np.where(bits >= 1 << (stored - 1), bits - (1 << stored), bits)
+    return bits
+
+
+def is_big_endian(ds: Dataset) -> bool:
+    """Whether words in byte strings of this instance, such as LUT Data, are big-endian."""
+    return _transfer_syntax(ds) == ExplicitVRBigEndian

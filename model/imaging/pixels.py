@@ -1,0 +1,63 @@
+"""One radiograph or photograph: a DICOM instance becomes what a reader sees, hung as a reader hangs it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from model.imaging.decoding import stored_frames
+from model.imaging.elements import numbers, text, values
+from model.imaging.grayscale import display_values
+from model.volume import UPRIGHT, FrameKey, Orientation, PlanarImage
+
+
+def planar_image_from_dataset(ds: Dataset, frame_number: int = 1) -> PlanarImage:
+    """Render one frame of an instance.
+
+    Grey is what the header's Modality LUT, VOI LUT and polarity make of it. A radiograph whose Patient
+    Orientation says so is turned to the standard hanging: image left is the patient's right, the head is up.
+
+    Raises:
+        PixelError: the pixels cannot be decoded, or are not as the header declares.
+    """
+    stored = next(stored_frames(ds, [frame_number - 1]))
+    shown = display_values(ds, stored)
+    if shown.ndim == 3 and np.array_equal(shown[..., 0], shown[..., 1]):
+        shown = shown[..., 0] if np.array_equal(shown[..., 1], shown[..., 2]) else shown
+    orientation = UPRIGHT if shown.ndim == 3 else radiograph_orientation(values(ds, "PatientOrientation"))
+    spacing = _spacing_mm(ds)
+    if spacing is not None and orientation.transposed:
+        spacing = (spacing[1], spacing[0])
+    return PlanarImage(
+        np.ascontiguousarray(orientation.apply(shown)),
+        FrameKey(text(ds, "SOPInstanceUID"), frame_number),
+        spacing,
+        orientation,
+    )
+
+
+def radiograph_orientation(patient_orientation: Sequence[str]) -> Orientation:
+    """How a frontal image must be turned so that rows run to the patient's left and columns to the feet.
+
+    `patient_orientation` is Patient Orientation (PS3.3 C.7.6.1.1.1): the directions of the rows and of the
+    columns, the main one first (`LF` is left, a little towards the feet). What names no frontal view leaves
+    the image as it is.
+    """
+    directions = [direction[:1] for direction in patient_orientation]
+    if len(directions) != 2:
+        return UPRIGHT
+    row, column = directions
+    if row in "LR" and column in "FH":
+        return Orientation(rows_flipped=column == "H", columns_flipped=row == "R")
+    if row in "FH" and column in "LR":
+        return Orientation(transposed=True, rows_flipped=row == "H", columns_flipped=column == "R")
+    return UPRIGHT
+
+
+def _spacing_mm(ds: Dataset) -> tuple[float, float] | None:
+    """Row and column spacing: at the patient if the header knows it, else at the detector."""
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
+        found = numbers(ds, keyword, 2)
+        if found is not None and min(found) > 0:
+            return found[0], found[1]
+    return None

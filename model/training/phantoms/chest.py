@@ -1,0 +1,195 @@
+"""Chest radiographs of one analytic torso at one or two dates, with exact masks, boxes, findings and changes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from model.reading import CHEST_FINDINGS, ChangeStatus
+from model.training.phantoms import augment, devices
+from model.training.phantoms.chest_findings import (
+    DRAW,
+    SMALLEST_EXTENT,
+    Lesion,
+    Trace,
+    contrast_to_noise,
+    draw_lesion,
+    ratio_of_extent,
+    zone,
+)
+from model.training.phantoms.projection import Picture, Pose, Scene
+from model.training.phantoms.torso import Torso, draw_torso
+from model.training.phantoms.truth import ChangeTruth, ChestCase, ChestView, FindingTruth
+
+MARGIN = 1.09
+LEAST_VISIBILITY = 1.5
+HEART = "enlarged cardiac silhouette"
+# How many findings a person has over both dates; with a fifth resolved, about a quarter of current images is normal.
+_COUNT_WITH_PRIOR = (0.17, 0.35, 0.30, 0.18)
+_COUNT_ALONE = (0.25, 0.37, 0.25, 0.13)
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """One lesion and its extents at the two dates; 0 where it is not there."""
+
+    lesion: Lesion
+    status: ChangeStatus
+    now: float
+    before: float
+
+
+def _course(rng: np.random.Generator, label: str, with_prior: bool) -> _Course:
+    lesion = draw_lesion(rng, label)
+    least = SMALLEST_EXTENT[label]
+    status = ChangeStatus(rng.choice(list(ChangeStatus))) if with_prior else ChangeStatus.NEW
+    if status in (ChangeStatus.INCREASED, ChangeStatus.DECREASED):
+        small = rng.uniform(least, 0.62)
+        large = rng.uniform(max(1.6 * small, 0.4), 1.0)
+        pair = (large, small) if status is ChangeStatus.INCREASED else (small, large)
+        return _Course(lesion, status, *pair)
+    extent = float(np.clip(rng.uniform(least, 1.0) ** 0.9, least, 1.0))
+    now = 0.0 if status is ChangeStatus.RESOLVED else extent
+    before = 0.0 if status is ChangeStatus.NEW else extent * rng.uniform(0.96, 1.04)
+    return _Course(lesion, status, now, max(before, least) if before else 0.0)
+
+
+def _pose(rng: np.random.Generator, torso: Torso, heart_ratio: float) -> Pose:
+    portable = bool(rng.random() < 0.4)
+    filled = rng.uniform(0.68, 0.90), rng.uniform(0.66, 0.9)
+    width = 2.06 * torso.half_width / filled[0]
+    rise = float(rng.gamma(2.0, 9.0 if portable else 4.5))
+    height = (torso.height + 40.0) / filled[1]
+    above = (0.2 + 0.5 * rng.random()) * (height - torso.height - 20.0)
+    return Pose(
+        view="AP" if portable else "PA",
+        yaw=float(rng.normal(0, 0.05 if portable else 0.025)),
+        focus_mm=float(rng.uniform(1000, 1400) if portable else rng.uniform(1700, 1900)),
+        rise=min(rise, 60.0),
+        heart_ratio=heart_ratio,
+        width_mm=width * MARGIN,
+        height_mm=height * MARGIN,
+        top_mm=torso.height + above + (MARGIN - 1) / 2 * height,
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def _heart_ratio(rng: np.random.Generator, usual: float, extent: float) -> float:
+    return ratio_of_extent(extent) if extent else float(np.clip(usual + rng.normal(0, 0.01), 0.38, 0.492))
+
+
+class _Exposure:
+    """One date of a case until it is developed."""
+
+    def __init__(self, rng: np.random.Generator, torso: Torso, heart_ratio: float, size: int) -> None:
+        self.rng, self.size = rng, size
+        canvas = round(size * MARGIN)
+        self.scene = Scene(torso, _pose(rng, torso, heart_ratio), (canvas, canvas))
+        self.framing = augment.draw_framing(rng, (canvas, canvas), size)
+        shift = rng.normal(0, 0.02 * size, 2).astype(np.float32)
+        self.framing = augment.Framing(self.framing.rows + shift[0], self.framing.columns + shift[1])
+        water = self.scene.water + self.scene.vessels
+        self.backdrop = water - gaussian_filter(water, size / 22, truncate=2)
+
+    def trace(self, lesion: Lesion, extent: float) -> tuple[Trace, float]:
+        """Return what a lesion draws and how visible it is after framing; 0 where the frame cuts it."""
+        found = DRAW[lesion.label](lesion, extent, self.scene)
+        kept = int(self.framing.region(found.region).sum())
+        if kept < 0.7 * max(int(found.region.sum()), 1) / MARGIN**0 or kept < 8:
+            return found, 0.0
+        if lesion.label == HEART:
+            return found, 1.5 + 8.0 * extent
+        return found, contrast_to_noise(found.water, found.region, self.backdrop)
+
+    def develop(self, traces: Mapping[Lesion, tuple[Trace, float, float]]) -> ChestView:
+        """Compose, frame and finish; `traces` maps to trace, visibility and extent."""
+        scene, framing = self.scene, self.framing
+        water: Picture = scene.water + scene.vessels
+        for trace, _, _ in traces.values():
+            water = water + trace.water
+        water = water + devices.draw_devices(self.rng, scene)
+        shown = augment.finish(self.rng, framing.picture(np.maximum(water, 0.0)))
+        masks = {name: framing.region(region) for name, region in scene.fields.items()}
+        masks["heart"] = framing.region(scene.heart[1])
+        regions = {**masks, **{name: framing.region(r) for name, r in scene.structures.items()}}
+        pitch = scene.pitch
+        return ChestView(
+            pixels=shown,
+            masks=masks,
+            boxes={name: augment.box_of(region) for name, region in regions.items() if region.any()},
+            findings=tuple(self._truth(lesion, *trace) for lesion, trace in traces.items()),
+            spacing_mm=(float(pitch[0]), float(pitch[1])),
+            view=scene.pose.view,
+        )
+
+    def _truth(self, lesion: Lesion, trace: Trace, visibility: float, extent: float) -> FindingTruth:
+        return FindingTruth(
+            label=lesion.label,
+            laterality=lesion.laterality,
+            zone=zone(lesion, trace.region, self.scene),
+            extent=float(extent),
+            box=augment.box_of(self.framing.region(trace.region)),
+            visibility=float(visibility),
+        )
+
+
+def _keep_visible(
+    courses: list[_Course], dates: list[_Exposure]
+) -> tuple[list[_Course], list[dict[Lesion, tuple[Trace, float, float]]]]:
+    """Draw every lesion at both dates; one that is hidden, cut off or in another's place is left out of both."""
+    kept: list[_Course] = []
+    drawn: list[dict[Lesion, tuple[Trace, float, float]]] = [{} for _ in dates]
+    for course in courses:
+        extents = (course.now, course.before)[: len(dates)]
+        tries = [date.trace(course.lesion, e) if e else None for date, e in zip(dates, extents, strict=True)]
+        if all(found is None or _stands(found, others) for found, others in zip(tries, drawn, strict=True)):
+            kept.append(course)
+            for found, others, extent in zip(tries, drawn, extents, strict=True):
+                if found is not None:
+                    others[course.lesion] = (*found, extent)
+    return kept, drawn
+
+
+def _stands(found: tuple[Trace, float], others: Mapping[Lesion, tuple[Trace, float, float]]) -> bool:
+    region = found[0].region
+    shared = (
+        int((region & other.region).sum())
+        for lesion, (other, _, _) in others.items()
+        if lesion.label != HEART
+    )
+    return found[1] >= LEAST_VISIBILITY and all(s < 0.15 * max(int(region.sum()), 1) for s in shared)
+
+
+def make_chest_case(seed: int, *, size: int = 224, with_prior: bool | None = None) -> ChestCase:
+    """Make one patient with a current and, in about 85 % where `with_prior` is None, a prior radiograph."""
+    rng = np.random.default_rng([seed, 20])
+    torso = draw_torso(rng)
+    drawn = bool(rng.random() < 0.85)
+    paired = drawn if with_prior is None else with_prior
+    count = int(rng.choice(4, p=_COUNT_WITH_PRIOR if paired else _COUNT_ALONE))
+    labels = [str(label) for label in rng.permutation(CHEST_FINDINGS)[:count]]
+    # The heart is part of the body that the others are drawn on, so it goes first.
+    courses = [_course(rng, label, paired) for label in sorted(labels, key=lambda label: label != HEART)]
+    heart = next((c for c in courses if c.lesion.label == HEART), None)
+    usual = rng.normal(0.46, 0.024)
+    extents = [(heart.now, heart.before) if heart else (0.0, 0.0)][0]
+    dates = [
+        _Exposure(np.random.default_rng([seed, 21 + n]), torso, _heart_ratio(rng, usual, extents[n]), size)
+        for n in range(2 if paired else 1)
+    ]
+    kept, traces = _keep_visible(courses, dates)
+    views = [date.develop(found) for date, found in zip(dates, traces, strict=True)]
+    changes = tuple(
+        ChangeTruth(c.lesion.label, c.lesion.laterality, _zone_of(c, views), c.status) for c in kept if paired
+    )
+    days = int(rng.choice([1, 2, 5, 9, 30, 90, 180, 365, 700])) if paired else 0
+    return ChestCase(seed, views[0], views[1] if paired else None, days, changes)
+
+
+def _zone_of(course: _Course, views: list[ChestView]) -> str | None:
+    for view in views:
+        for finding in view.findings:
+            if finding.label == course.lesion.label:
+                return finding.zone
+    return None

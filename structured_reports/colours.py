@@ -1,0 +1,26 @@
+"""One colour per label, the same in SEG, GSPS and pictures; chosen to stay apart for colour-blind readers."""
+
+RGB = tuple[int, int, int]
+
+_ANATOMY: dict[str, RGB] = {
+    "left lung": (86, 180, 233),
+    "right lung": (0, 158, 115),
+    "heart": (213, 94, 0),
+    "trachea": (204, 121, 167),
+    "aorta": (230, 159, 0),
+    "spine": (240, 228, 66),
+    "liver": (213, 94, 0),
+    "spleen": (204, 121, 167),
+    "kidneys": (86, 180, 233),
+    "left kidney": (86, 180, 233),
+    "right kidney": (0, 158, 115),
+    "pancreas": (240, 228, 66),
+    "skin lesion": (0, 220, 220),
+}
+FINDING_COLOUR: RGB = (255, 80, 80)
+"""Whatever is not anatomy."""
+
+
+def colour_of(label: str) -> RGB:
+    """Give the display colour of a label as 8-bit sRGB."""
+    return _ANATOMY.get(label, FINDING_COLOUR)

@@ -1,0 +1,50 @@
+"""Which writers there are, and the one call that makes all results of a reading."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+from pydicom.dataset import Dataset
+
+from model.reading import Reading
+from structured_reports.errors import SourceError
+from structured_reports.headers import normalised
+from structured_reports.sources import Run, Sources
+from structured_reports.writers.presentation_state import write_presentation_states
+from structured_reports.writers.segmentation import write_segmentations
+from structured_reports.writers.tid1500 import ReportClass, write_report
+from structured_reports.writers.writer import Draft, Writer
+
+WRITERS: dict[str, Writer] = {
+    "segmentation": write_segmentations,
+    "presentation state": write_presentation_states,
+    "report": write_report,
+}
+"""In sending order: the report comes last, as it names the others."""
+
+
+def write_results(
+    reading: Reading,
+    sources: Sources,
+    run: Run,
+    *,
+    report_class: ReportClass = ReportClass.COMPREHENSIVE_3D,
+) -> tuple[Dataset, ...]:
+    """Say a reading in DICOM: segmentations, presentation states, and last the report.
+
+    Every object has its file meta information and can be written as it is. Equal arguments give equal bytes.
+
+    Raises:
+        ReportError: the reading cannot be said truthfully; the subclass says why.
+    """
+    if not sources.current:
+        raise SourceError("there is no source")
+    headers = {str(ds.SOPInstanceUID): normalised(ds) for ds in sources.all_instances()}
+    draft = Draft(reading, sources, run, headers)
+    for writer in _chosen(report_class).values():
+        draft = replace(draft, written=(*draft.written, *writer(draft)))
+    return draft.written
+
+
+def _chosen(report_class: ReportClass) -> Mapping[str, Writer]:
+    return {**WRITERS, "report": partial(write_report, report_class=report_class)}

@@ -1,0 +1,256 @@
+"""The measurement groups of a report: findings (TID 1501), boxes (TID 1410), masks (TID 1410 and 1411).
+
+A group with a box holds no number: viewers look for the coordinates inside the first number and miss the box. The
+certainty of a boxed finding stands in the finding's own group under the same Tracking UID.
+"""
+
+from collections.abc import Sequence
+
+from highdicom.sr import (
+    ContentItem,
+    FindingSite,
+    GraphicTypeValues,
+    ImageRegion,
+    Measurement,
+    MeasurementsAndQualitativeEvaluations,
+    PlanarROIMeasurementsAndQualitativeEvaluations,
+    QualitativeEvaluation,
+    ReferencedSegment,
+    ReferencedSegmentationFrame,
+    SourceImageForMeasurementGroup,
+    SourceImageForRegion,
+    SourceImageForSegmentation,
+    SourceSeriesForSegmentation,
+    TrackingIdentifier,
+    VolumetricROIMeasurementsAndQualitativeEvaluations,
+)
+from pydicom.dataset import Dataset
+
+from model.reading import BoundingBox, Finding, Laterality, Mask, Presence
+from structured_reports import codes
+from structured_reports.codes import Concept, concept_of
+from structured_reports.errors import SourceError
+from structured_reports.geometry import frame_numbers, pixel_area_mm2, rectangle
+from structured_reports.tracking import Tracking
+from structured_reports.writers import content
+from structured_reports.writers.comparison import ChangeSaid, change_items, time_point
+from structured_reports.writers.writer import Draft
+
+FEW_IMAGES = 4
+"""Up to this many images a finding without a box names all images as its source."""
+
+
+def measurement_groups(draft: Draft, changes: Sequence[ChangeSaid]) -> list[ContentItem]:
+    """Build every group, findings first."""
+    groups: list[ContentItem] = []
+    said = list(changes)
+    for finding in draft.reading.findings:
+        if finding.presence is Presence.ABSENT:
+            continue
+        own = [change for change in said if change.finding is finding]
+        said = [change for change in said if change.finding is not finding]
+        groups.append(_finding_group(draft, finding, own))
+    groups += [_change_group(draft, change) for change in said]
+    for finding in draft.reading.findings:
+        for ordinal, box in enumerate(finding.boxes if finding.presence is not Presence.ABSENT else ()):
+            side = box.laterality or finding.laterality
+            groups.append(_box_group(draft, box, side, draft.tracker.box_of(finding, ordinal)))
+    groups += _anatomy_groups(draft)
+    groups += [_mask_group(draft, mask, tracking) for mask, tracking in draft.tracked_masks()]
+    return groups
+
+
+def _finding_group(draft: Draft, finding: Finding, changes: Sequence[ChangeSaid]) -> ContentItem:
+    concept = _concept(draft, finding.label)
+    measurements = []
+    if finding.certainty is not None and finding.presence is Presence.PRESENT:
+        measurements.append(
+            Measurement(codes.CERTAINTY, round(100 * float(finding.certainty), 1), codes.PERCENT)
+        )
+    group = MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(draft.tracker.finding(finding.label, finding.laterality)),
+        time_point_context=time_point(draft) if changes else None,
+        finding_type=concept.code,
+        finding_sites=[_site(concept, finding.laterality)],
+        measurements=measurements or None,
+        qualitative_evaluations=[QualitativeEvaluation(codes.PRESENCE, codes.PRESENCES[finding.presence])],
+        source_images=_source_images(draft, finding.boxes),
+    )
+    items = [item for change in changes for item in change_items(draft, change)]
+    if concept.note:
+        items.append(content.text(codes.COMMENT, concept.note))
+    if finding.evidence.strip():
+        items.append(content.text(codes.COMMENT, finding.evidence))
+    return _extended(group[0], items)
+
+
+def _change_group(draft: Draft, change: ChangeSaid) -> ContentItem:
+    """Say a change that has no group of a finding: one resolved, one since an older prior, an overall one."""
+    concept = _concept(draft, change.change.label)
+    presence = change.presence
+    answers = [QualitativeEvaluation(codes.PRESENCE, codes.PRESENCES[presence])] if presence else None
+    group = MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(change.tracking),
+        time_point_context=time_point(draft),
+        finding_type=concept.code,
+        finding_sites=[_site(concept, change.change.laterality)],
+        qualitative_evaluations=answers,
+        source_images=_source_images(draft, ()),
+    )
+    return _extended(group[0], change_items(draft, change))
+
+
+def _box_group(draft: Draft, box: BoundingBox, side: Laterality | None, tracking: Tracking) -> ContentItem:
+    concept = _concept(draft, box.label)
+    header = draft.header_of(box.frame)
+    region = ImageRegion(
+        graphic_type=GraphicTypeValues.POLYLINE,
+        graphic_data=rectangle(box, header),
+        source_image=SourceImageForRegion(
+            header.SOPClassUID, header.SOPInstanceUID, frame_numbers(header, box.frame.frame_number)
+        ),
+    )
+    group = PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(tracking),
+        referenced_region=region,
+        finding_type=concept.code,
+        finding_sites=[_site(concept, side)],
+        geometric_purpose=codes.BOUNDED_BY,
+    )
+    return group[0]
+
+
+def _anatomy_groups(draft: Draft) -> list[ContentItem]:
+    seen: dict[tuple[str, Laterality | None], int] = {}
+    groups: list[ContentItem] = []
+    for box in draft.reading.boxes:
+        ordinal = seen.get((box.label, box.laterality), 0)
+        seen[(box.label, box.laterality)] = ordinal + 1
+        groups.append(_box_group(draft, box, box.laterality, draft.tracker.anatomy(box, ordinal)))
+    return groups
+
+
+def _mask_group(draft: Draft, mask: Mask, tracking: Tracking) -> ContentItem:
+    segmentation, segment_number = _segment(draft, tracking)
+    build = _planar_mask_group if mask.geometry is None else _volume_group
+    return build(draft, mask, tracking, (segmentation, segment_number))
+
+
+def _planar_mask_group(
+    draft: Draft, mask: Mask, tracking: Tracking, segment: tuple[Dataset, int]
+) -> ContentItem:
+    segmentation, segment_number = segment
+    concept = _concept(draft, mask.label)
+    header = draft.header_of(mask.frames[0])
+    reference = ReferencedSegmentationFrame(
+        sop_class_uid=segmentation.SOPClassUID,
+        sop_instance_uid=segmentation.SOPInstanceUID,
+        frame_number=_frames_of(segmentation, segment_number),
+        segment_number=segment_number,
+        source_image=SourceImageForSegmentation(
+            header.SOPClassUID, header.SOPInstanceUID, frame_numbers(header, mask.frames[0].frame_number)
+        ),
+    )
+    # A reference names frames or segments, not both (PS3.3 10.3, Image SOP Instance Reference Macro).
+    del reference[0].ReferencedSOPSequence[0].ReferencedSegmentNumber
+    # A projection image has no plane in the patient: an area on its detector is no measurement of the organ.
+    area = pixel_area_mm2(header) if concept.site == codes.SKIN else None
+    measurements = (
+        [Measurement(codes.AREA, _rounded(mask.voxels.sum() * area / 100), codes.SQUARE_CENTIMETRE)]
+        if area is not None
+        else None
+    )
+    group = PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(tracking),
+        referenced_segment=reference,
+        finding_type=concept.code,
+        finding_sites=[_site(concept, mask.laterality)],
+        measurements=measurements,
+        finding_category=concept.category,
+    )
+    return group[0]
+
+
+def _volume_group(draft: Draft, mask: Mask, tracking: Tracking, segment: tuple[Dataset, int]) -> ContentItem:
+    segmentation, segment_number = segment
+    concept = _concept(draft, mask.label)
+    header = draft.header_of(mask.frames[0])
+    if mask.geometry is None:
+        raise SourceError("a mask without geometry has no volume")
+    volume_cm3 = float(mask.voxels.sum()) * mask.geometry.voxel_volume_mm3 / 1000
+    group = VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(tracking),
+        referenced_segment=ReferencedSegment(
+            sop_class_uid=segmentation.SOPClassUID,
+            sop_instance_uid=segmentation.SOPInstanceUID,
+            segment_number=segment_number,
+            source_series=SourceSeriesForSegmentation(header.SeriesInstanceUID),
+        ),
+        finding_type=concept.code,
+        finding_sites=[_site(concept, mask.laterality)],
+        measurements=[Measurement(codes.VOLUME, _rounded(volume_cm3), codes.CUBIC_CENTIMETRE)],
+        finding_category=concept.category,
+    )
+    return group[0]
+
+
+def _segment(draft: Draft, tracking: Tracking) -> tuple[Dataset, int]:
+    for ds in draft.written:
+        for segment in ds.get("SegmentSequence", ()):
+            if segment.TrackingUID == tracking.uid:
+                return ds, int(segment.SegmentNumber)
+    raise SourceError("a mask has no written segment")
+
+
+def _frames_of(segmentation: Dataset, segment_number: int) -> list[int]:
+    """List the frames of a segment; what all frames share stands in the shared groups (PS3.3 C.7.6.16)."""
+    shared = segmentation.SharedFunctionalGroupsSequence[0]
+    return [
+        number
+        for number, group in enumerate(segmentation.PerFrameFunctionalGroupsSequence, start=1)
+        for identification in group.get(
+            "SegmentIdentificationSequence", shared.get("SegmentIdentificationSequence")
+        )
+        if identification.ReferencedSegmentNumber == segment_number
+    ]
+
+
+def _concept(draft: Draft, label: str) -> Concept:
+    return concept_of(label, codes.REGIONS[draft.reading.modality])
+
+
+def _site(concept: Concept, laterality: Laterality | None) -> FindingSite:
+    side = concept.laterality or laterality
+    return FindingSite(concept.site, laterality=codes.SIDES[side] if side else None)
+
+
+def _tracking(tracking: Tracking) -> TrackingIdentifier:
+    return TrackingIdentifier(uid=tracking.uid, identifier=tracking.identifier)
+
+
+def _source_images(draft: Draft, boxes: Sequence[BoundingBox]) -> list[SourceImageForMeasurementGroup] | None:
+    """Name the images a finding rests on; None, by TID 1501, means all that the document names."""
+    frames = {(box.frame.sop_instance_uid, box.frame.frame_number): box.frame for box in boxes}
+    if frames:
+        headers = [(draft.header_of(frame), frame.frame_number) for frame in frames.values()]
+    elif len(draft.current) <= FEW_IMAGES:
+        headers = [(header, 1) for header in draft.current if header.get("NumberOfFrames", 1) == 1]
+    else:
+        return None
+    return [
+        SourceImageForMeasurementGroup(
+            header.SOPClassUID, header.SOPInstanceUID, frame_numbers(header, number)
+        )
+        for header, number in headers
+    ] or None
+
+
+def _rounded(value: float) -> float:
+    """Keep four significant digits: more would pretend a precision that a mask does not have."""
+    return float(f"{float(value):.4g}")
+
+
+def _extended(group: ContentItem, items: Sequence[ContentItem]) -> ContentItem:
+    for item in items:
+        group.ContentSequence.append(item)
+    return group

@@ -1,0 +1,153 @@
+"""Masks as Segmentation objects (PS3.3 A.51): one per source series, or per source image where it has no place in space."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from highdicom.color import CIELabColor
+from highdicom.seg import (
+    Segmentation,
+    SegmentationFractionalTypeValues,
+    SegmentationTypeValues,
+    SegmentDescription,
+)
+from highdicom.sr import CodedConcept
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from model.reading import Mask
+from structured_reports.codes import MORPHOLOGICALLY_ABNORMAL_STRUCTURE, REGIONS, SIDES, concept_of
+from structured_reports.colours import colour_of
+from structured_reports.finishing import UNFINISHED, finished, run_key, series_place
+from structured_reports.geometry import is_multi_frame, stacked
+from structured_reports.provenance import contributing_equipment, equipment, segmentation_algorithm
+from structured_reports.tracking import Tracking
+from structured_reports.wording import named, series_description
+from structured_reports.writers.writer import Draft
+
+FIRST_SERIES_NUMBER = 9101
+
+TrackedMask = tuple[Mask, Tracking]
+
+
+def write_segmentations(draft: Draft) -> tuple[Dataset, ...]:
+    """Write every mask that is not empty; none written means that there is none."""
+    series_uids: list[str] = []
+    results: list[Dataset] = []
+    for masks in _grouped(draft).values():
+        sources = _sources_of(draft, masks)
+        series_uid = str(sources[0].SeriesInstanceUID)
+        if series_uid not in series_uids:
+            series_uids.append(series_uid)
+        number = FIRST_SERIES_NUMBER + series_uids.index(series_uid)
+        results.append(_segmentation(draft, masks, sources, number=number, instance_number=len(results) + 1))
+    return tuple(results)
+
+
+def _grouped(draft: Draft) -> dict[str, list[TrackedMask]]:
+    """Group masks that can share one object: those of one stack, one multi-frame instance or one planar image."""
+    groups: dict[str, list[TrackedMask]] = {}
+    for mask, tracking in draft.tracked_masks():
+        header = draft.header_of(mask.frames[0])
+        alone = mask.geometry is None or is_multi_frame(header)
+        key = header.SOPInstanceUID if alone else header.SeriesInstanceUID
+        groups.setdefault(str(key), []).append((mask, tracking))
+    return groups
+
+
+def _sources_of(draft: Draft, masks: Sequence[TrackedMask]) -> list[Dataset]:
+    found: dict[str, Dataset] = {}
+    for mask, _ in masks:
+        for frame in mask.frames:
+            header = draft.header_of(frame)
+            found.setdefault(str(header.SOPInstanceUID), header)
+    return list(found.values())
+
+
+def _segmentation(
+    draft: Draft, masks: Sequence[TrackedMask], sources: list[Dataset], *, number: int, instance_number: int
+) -> Dataset:
+    reading, run = draft.reading, draft.run
+    source = draft.source_of(sources[0].SOPInstanceUID)
+    place = series_place(
+        "SEG",
+        number,
+        series_description("segments", reading.modality, run.revision),
+        key=(*run_key(source.StudyInstanceUID, reading.model, run), sources[0].SeriesInstanceUID),
+    )
+    result = Segmentation(
+        source_images=sources,
+        pixel_array=_pixels([stacked(mask, sources) for mask, _ in masks]),
+        segmentation_type=_type_for(sources[0]),
+        fractional_type=SegmentationFractionalTypeValues.OCCUPANCY,
+        segment_descriptions=[
+            _described(draft, segment_number, mask, tracking)
+            for segment_number, (mask, tracking) in enumerate(masks, start=1)
+        ],
+        series_instance_uid=place.uid,
+        series_number=place.number,
+        sop_instance_uid=UNFINISHED,
+        instance_number=instance_number,
+        content_label="AI_SEGMENTS",
+        content_description="AI segmentation. Research use only. Not verified.",
+        omit_empty_frames=True,
+        specific_character_set="ISO_IR 192",
+        contributing_equipment=[contributing_equipment(reading.model, run)],
+        **equipment(reading.model, run),
+    )
+    _fit_planar_source(result, sources[0])
+    return finished(result, source, run, place)
+
+
+def _type_for(source: Dataset) -> SegmentationTypeValues:
+    """Choose BINARY, unless frames would not end on a byte: then archives cannot cut them out (Orthanc answers 400)."""
+    ends_on_byte = int(source.Rows) * int(source.Columns) % 8 == 0
+    return SegmentationTypeValues.BINARY if ends_on_byte else SegmentationTypeValues.FRACTIONAL
+
+
+def _pixels(stacks: list[NDArray[np.bool_]]) -> NDArray[np.uint8]:
+    """Join stacks (K, J, I) into one label map, or (K, J, I, segments) where segments overlap."""
+    labels = np.zeros(stacks[0].shape, dtype=np.uint8)
+    for number, stack in enumerate(stacks, start=1):
+        if labels[stack].any():
+            return np.stack(stacks, axis=-1).astype(np.uint8)
+        labels[stack] = number
+    return labels
+
+
+def _described(draft: Draft, number: int, mask: Mask, tracking: Tracking) -> SegmentDescription:
+    concept = concept_of(mask.label, REGIONS[draft.reading.modality])
+    is_lesion = concept.category == MORPHOLOGICALLY_ABNORMAL_STRUCTURE
+    description = SegmentDescription(
+        segment_number=number,
+        segment_label=named(mask.label, mask.laterality)[:64],
+        segmented_property_category=concept.category,
+        segmented_property_type=concept.code,
+        algorithm_type="AUTOMATIC",
+        algorithm_identification=segmentation_algorithm(draft.reading.model),
+        tracking_id=tracking.identifier,
+        tracking_uid=tracking.uid,
+        anatomic_regions=[concept.site] if is_lesion else None,
+        display_color=CIELabColor.from_rgb(*colour_of(mask.label)),
+    )
+    side = concept.laterality or mask.laterality
+    if side is not None:
+        # Inside the type item, where PS3.3 C.8.20.4 has it; highdicom has no argument for it.
+        kind = description.SegmentedPropertyTypeCodeSequence[0]
+        kind.SegmentedPropertyTypeModifierCodeSequence = [CodedConcept.from_code(SIDES[side])]
+    return description
+
+
+def _fit_planar_source(result: Segmentation, source: Dataset) -> None:
+    """Make a segmentation of a projection image or photograph valid and harmless.
+
+    Patient Orientation is type 2C without an orientation in space (PS3.3 C.7.6.1). Pixel Measures without orientation
+    make GDCM abort, and with it the archive that previews the object.
+    """
+    shared = result.SharedFunctionalGroupsSequence[0]
+    if "PlaneOrientationSequence" in shared:
+        return
+    if "PlaneOrientationSequence" in result.PerFrameFunctionalGroupsSequence[0]:
+        return
+    result.PatientOrientation = source.get("PatientOrientation") or ""
+    if "PixelMeasuresSequence" in shared:
+        del shared.PixelMeasuresSequence

@@ -1,0 +1,179 @@
+"""The report: an Imaging Measurement Report (PS3.16 TID 1500) that names every other object of the run."""
+
+from enum import StrEnum
+
+from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from highdicom.sr import (
+    AlgorithmIdentification,
+    CodedConcept,
+    Comprehensive3DSR,
+    ComprehensiveSR,
+    ContentItem,
+    DeviceObserverIdentifyingAttributes,
+    EnhancedSR,
+    LanguageOfContentItemAndDescendants,
+    ObservationContext,
+    ObserverContext,
+)
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes as dictionary
+from pydicom.sr.coding import Code
+
+from model.reading import Reading
+from structured_reports import codes
+from structured_reports.finishing import UNFINISHED, finished, run_key, series_place
+from structured_reports.provenance import (
+    DEVICE_MODEL,
+    DEVICE_UID,
+    MANUFACTURER,
+    contributing_equipment,
+    equipment,
+    model_version,
+)
+from structured_reports.wording import series_description
+from structured_reports.writers import content
+from structured_reports.writers.comparison import changes_said
+from structured_reports.writers.image_library import image_library
+from structured_reports.writers.measurement_groups import measurement_groups
+from structured_reports.writers.qualitative_evaluations import qualitative_evaluations
+from structured_reports.writers.requests import referenced_requests, reported_procedures
+from structured_reports.writers.writer import Draft
+
+SERIES_NUMBER = 9001
+
+
+class ReportClass(StrEnum):
+    """SOP class that carries the report; the content is the same in all."""
+
+    COMPREHENSIVE_3D = "comprehensive 3d"
+    COMPREHENSIVE = "comprehensive"
+    """For archives that refuse Comprehensive 3D, and for viewers that draw only this one."""
+    ENHANCED = "enhanced"
+
+
+_CLASSES = {
+    ReportClass.COMPREHENSIVE_3D: Comprehensive3DSR,
+    ReportClass.COMPREHENSIVE: ComprehensiveSR,
+    ReportClass.ENHANCED: EnhancedSR,
+}
+
+
+def write_report(
+    draft: Draft, report_class: ReportClass = ReportClass.COMPREHENSIVE_3D
+) -> tuple[Dataset, ...]:
+    """Write the one report of a run; it stands in the series alone, as viewers show the newest of a series only."""
+    reading, run = draft.reading, draft.run
+    source = draft.sources.current[0]
+    place = series_place(
+        "SR",
+        SERIES_NUMBER,
+        series_description("findings", reading.modality, run.revision),
+        key=(*run_key(source.StudyInstanceUID, reading.model, run), report_class.value),
+    )
+    result = _CLASSES[report_class](
+        evidence=_evidence(draft),
+        content=_root(draft),
+        series_instance_uid=place.uid,
+        series_number=place.number,
+        sop_instance_uid=UNFINISHED,
+        instance_number=1,
+        is_complete=is_complete(reading),
+        is_final=False,
+        is_verified=False,
+        previous_versions=[run.predecessor] if run.predecessor is not None else None,
+        requested_procedures=referenced_requests(draft.current[0]),
+        coding_schemes=[
+            CodingSchemeIdentificationItem(
+                designator=codes.LOCAL_SCHEME,
+                name=codes.LOCAL_SCHEME_NAME,
+                responsible_organization=MANUFACTURER,
+            )
+        ],
+        specific_character_set="ISO_IR 192",
+        contributing_equipment=[contributing_equipment(reading.model, run)],
+        **equipment(reading.model, run),
+    )
+    return (finished(result, source, run, place),)
+
+
+def is_complete(reading: Reading) -> bool:
+    """Say whether the reading did what it was asked to; an abstention did not."""
+    return reading.abstention is None and bool(reading.tasks_done)
+
+
+def _evidence(draft: Draft) -> list[Dataset]:
+    """List everything the report rests on; the first instance decides into which study the report is filed."""
+    further = [draft.headers[ds.SOPInstanceUID] for ds in draft.sources.evidence]
+    priors = [draft.headers[ds.SOPInstanceUID] for prior in draft.sources.priors for ds in prior.instances]
+    reports = [
+        draft.headers[prior.report.SOPInstanceUID]
+        for prior in draft.sources.priors
+        if prior.report is not None
+    ]
+    return [*draft.current, *further, *draft.written, *priors, *reports]
+
+
+def _root(draft: Draft) -> ContentItem:
+    changes, contradictions = changes_said(draft)
+    priors = draft.sources.priors
+    children: list[ContentItem] = [
+        *LanguageOfContentItemAndDescendants(_language(draft.run.language)),
+        *_observer(draft),
+        *(
+            content.code(dictionary.DCM.ProcedureReported, procedure, content.MODIFIES)
+            for procedure in reported_procedures(draft.current[0])
+        ),
+        image_library(draft),
+        content.container(
+            dictionary.DCM.ImagingMeasurements,
+            [*_algorithm(draft), *measurement_groups(draft, changes)],
+        ),
+        content.container(codes.QUALITATIVE_EVALUATIONS, qualitative_evaluations(draft, contradictions)),
+        *(
+            content.composite(codes.PRIOR_REPORT, prior.report)
+            for prior in priors
+            if prior.report is not None
+        ),
+    ]
+    title = dictionary.DCM.ImagingMeasurementReport
+    return content.container(title, children, template_id="1500", relation=None)
+
+
+def _language(tag: str) -> CodedConcept:
+    known = {
+        "en-US": "English (United States)",
+        "en-GB": "English (United Kingdom)",
+        "ru": "Russian",
+        "ja": "Japanese",
+    }
+    return CodedConcept(tag, "RFC5646", known.get(tag, tag))
+
+
+def _observer(draft: Draft) -> ObservationContext:
+    attributes = DeviceObserverIdentifyingAttributes(
+        uid=draft.run.device_uid or DEVICE_UID,
+        name=draft.run.station_name,
+        manufacturer_name=MANUFACTURER,
+        model_name=DEVICE_MODEL,
+        serial_number=draft.run.device_serial_number,
+    )
+    return ObservationContext(
+        observer_device_context=ObserverContext(
+            observer_type=dictionary.DCM.Device, observer_identifying_attributes=attributes
+        )
+    )
+
+
+def _algorithm(draft: Draft) -> list[ContentItem]:
+    """Identify the algorithm once for all groups (TID 4019)."""
+    model = draft.reading.model
+    weights = "demonstration weights trained on phantoms" if model.demo_weights else "trained weights"
+    return list(
+        AlgorithmIdentification(
+            name=model.name[:64],
+            version=model_version(model),
+            parameters=[f"weights sha256 {model.weights_sha256}", weights],
+            family=Code(codes.ARTIFICIAL_INTELLIGENCE.value, "DCM", codes.ARTIFICIAL_INTELLIGENCE.meaning),
+            manufacturer=MANUFACTURER,
+        )
+    )

@@ -1,0 +1,69 @@
+"""What every result writer is given and gives."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydicom.dataset import Dataset
+
+from model.reading import Mask, Reading
+from model.volume import FrameKey
+from structured_reports.codes import REGIONS
+from structured_reports.errors import SourceError
+from structured_reports.headers import patient_key
+from structured_reports.sources import Run, Sources
+from structured_reports.tracking import Tracker, Tracking
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """One reading on its way into objects."""
+
+    reading: Reading
+    sources: Sources
+    run: Run
+    headers: dict[str, Dataset]
+    """Normalised headers of everything that was read, by SOP Instance UID."""
+    written: tuple[Dataset, ...] = ()
+    """Finished objects of the writers before this one, which it may refer to."""
+
+    @property
+    def current(self) -> list[Dataset]:
+        """Normalised headers of the current study, in the order of the sources."""
+        return [self.headers[ds.SOPInstanceUID] for ds in self.sources.current]
+
+    @property
+    def tracker(self) -> Tracker:
+        return Tracker(patient_key(self.current[0]), REGIONS[self.reading.modality])
+
+    def header_of(self, frame: FrameKey) -> Dataset:
+        return self.headers[self.sources.of(frame).SOPInstanceUID]
+
+    def source_of(self, sop_instance_uid: str) -> Dataset:
+        """Find the untouched header of an instance.
+
+        Raises:
+            SourceError: it is not among the sources.
+        """
+        for ds in self.sources.all_instances():
+            if ds.SOPInstanceUID == sop_instance_uid:
+                return ds
+        raise SourceError("an instance is not among the sources")
+
+    def tracked_masks(self) -> list[tuple[Mask, Tracking]]:
+        """Name every mask that holds anything; an empty one is no result."""
+        seen: dict[tuple[str, str], int] = {}
+        tracked: list[tuple[Mask, Tracking]] = []
+        for mask in self.reading.masks:
+            if not mask.voxels.any():
+                continue
+            key = (mask.label, mask.laterality or "")
+            ordinal = seen.get(key, 0)
+            seen[key] = ordinal + 1
+            tracked.append((mask, self.tracker.mask(mask, ordinal)))
+        return tracked
+
+
+class Writer(Protocol):
+    """Says one part of a reading in finished objects; none if there is nothing to say."""
+
+    def __call__(self, draft: Draft) -> tuple[Dataset, ...]: ...

@@ -1,0 +1,114 @@
+"""Declines what the model cannot judge, from the pixels alone: headers lie, and phantoms taught it little.
+
+The limits are wide: they stop blank, broken and foreign pictures, not unusual patients.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.answers import is_frontal_chest
+from model.errors import AbstentionError
+from model.reading import Modality
+from model.volume import PlanarImage, Volume
+
+SMALLEST_SIDE = 64
+"""Pixels; a smaller picture holds no anatomy."""
+
+LEAST_CONTRAST = 0.02
+"""Standard deviation of grey, 0 to 1, below which a picture is blank."""
+
+FEWEST_LEVELS = 12
+"""Distinct grey levels below which a picture is a drawing, a mask or text."""
+
+LUNG_SHARE = (0.04, 0.45)
+"""Least and most of the image that one lung covers on a frontal radiograph."""
+
+LUNG_RATIO = 3.5
+"""Most that one lung is larger than the other before the masks are not believed."""
+
+_AIR_HU = -500
+_TISSUE_HU = (-200, 300)
+_TISSUE_SHARE = 0.03
+
+
+def check_pixels(modality: Modality, images: Sequence[PlanarImage | Volume]) -> None:
+    """Decline pictures without content.
+
+    Raises:
+        AbstentionError: there is no image, or one is of the wrong kind, too small, blank or without contrast.
+    """
+    if not images:
+        raise AbstentionError("There is no image to read.")
+    for image in images:
+        if isinstance(image, Volume) != (modality is Modality.CT):
+            raise AbstentionError("The images are not of the kind that was announced.")
+        if isinstance(image, Volume):
+            _check_volume(image)
+        else:
+            _check_planar(image.pixels)
+
+
+def check_gate_answer(text: str) -> None:
+    """Decline what the model itself does not take for a frontal chest radiograph.
+
+    Raises:
+        AbstentionError: any other answer.
+    """
+    if not is_frontal_chest(text):
+        raise AbstentionError("The image does not look like a frontal chest radiograph.")
+
+
+def check_lungs(masks: Mapping[str, NDArray[np.bool_]]) -> None:
+    """Decline a chest whose lungs are not where lungs are.
+
+    `masks` holds (J, I) of `left lung` and `right lung` on the image as it is hung: the patient's left is on
+    the image's right. A lung that is missing counts as empty.
+
+    Raises:
+        AbstentionError: a lung is missing, implausibly small or large, on the wrong side, or the two do not
+            match.
+    """
+    shares: list[float] = []
+    centres: list[float] = []
+    for label in ("right lung", "left lung"):
+        mask = masks.get(label)
+        if mask is None or not mask.any():
+            raise AbstentionError(f"The {label} was not found.")
+        share = float(mask.mean())
+        if not LUNG_SHARE[0] <= share <= LUNG_SHARE[1]:
+            raise AbstentionError(f"The {label} covers an implausible {share:.0%} of the image.")
+        shares.append(share)
+        centres.append(float(np.nonzero(mask)[1].mean()) / mask.shape[1])
+    if not centres[0] < centres[1]:
+        raise AbstentionError("The lungs are on the wrong sides of the image.")
+    if max(shares) > LUNG_RATIO * min(shares):
+        raise AbstentionError("The lungs differ implausibly in size.")
+
+
+def _check_planar(pixels: NDArray[np.float32]) -> None:
+    if min(pixels.shape[:2]) < SMALLEST_SIDE:
+        raise AbstentionError(f"The image is too small: {pixels.shape[1]} x {pixels.shape[0]} pixels.")
+    if not np.isfinite(pixels).all():
+        raise AbstentionError("The image holds values that are no numbers.")
+    grey = pixels.mean(axis=-1) if pixels.ndim == 3 else pixels
+    if float(grey.std()) < LEAST_CONTRAST:
+        raise AbstentionError("The image is blank or has no contrast.")
+    step = max(1, min(grey.shape) // 512)
+    if len(np.unique(np.rint(grey[::step, ::step] * 255))) < FEWEST_LEVELS:
+        raise AbstentionError("The image has too few grey levels for a photograph or radiograph.")
+
+
+def _check_volume(volume: Volume) -> None:
+    voxels = volume.voxels
+    if min(voxels.shape[1:]) < SMALLEST_SIDE:
+        raise AbstentionError(f"The slices are too small: {voxels.shape[2]} x {voxels.shape[1]} pixels.")
+    sample = voxels[:: max(1, len(voxels) // 16), ::4, ::4]
+    if not np.isfinite(sample).all():
+        raise AbstentionError("The volume holds values that are no numbers.")
+    tissue = (sample > _TISSUE_HU[0]) & (sample < _TISSUE_HU[1])
+    if float(tissue.mean()) < _TISSUE_SHARE or float(sample[tissue].std()) < 1:
+        raise AbstentionError("The volume holds hardly any soft tissue.")
+    if float(sample.min()) > _AIR_HU:
+        raise AbstentionError("The volume holds no air; its values are not Hounsfield units.")

@@ -1,0 +1,154 @@
+"""MedVersa v0: a language model that sees images as tokens and calls vision modules by writing their tags.
+
+Image -> encoder -> nine tokens between `<imgN>` and `</imgN>` -> prompt -> text; the hidden state computed from each
+`<DET>`, `<2DSEG>` and `<3DSEG>` of the text drives that tag's vision module on the first image.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from model.errors import AnswerError
+from model.families.family import Generation
+from model.families.medversa_networks.generation import WritingRules, Written, write
+from model.families.medversa_networks.network import MedVersaNetwork, splice
+from model.families.medversa_networks.sizes import MedVersaSizes
+from model.families.medversa_networks.tokenizer import IMAGE, MedVersaTokenizer
+from model.reading import Modality, ModelIdentity
+from model.transforms import planar_to_grid, volume_to_grid
+from model.vision_modules.registry import VISION_MODULES
+from model.vision_modules.vision_module import SeenImage
+from model.volume import PlanarImage, Volume
+
+ANSWERS_AT_ONCE = 16
+"""Questions that are answered in one batch."""
+
+
+def prefix_ids(tokenizer: MedVersaTokenizer, images: int, visual_tokens: int) -> list[int]:
+    """Say who asks, then hold the place of each image's tokens between its tags."""
+    ids = [tokenizer.begin, *tokenizer.encode("###Human:")]
+    for n in range(images):
+        ids += tokenizer.encode(f"<img{n}>") + [tokenizer.image] * visual_tokens
+        ids += tokenizer.encode(f"</img{n}>")
+    return ids
+
+
+def question_ids(tokenizer: MedVersaTokenizer, question: str) -> list[int]:
+    """Put the question and hand over to the assistant."""
+    return tokenizer.encode(question) + tokenizer.encode("###Assistant:")
+
+
+def answer_ids(tokenizer: MedVersaTokenizer, answer: str) -> list[int]:
+    """What the language model is taught to write: a space, the answer, the end mark."""
+    return tokenizer.encode(f" {answer}") + list(tokenizer.stop_sequences[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MedVersaFamily:
+    """A loaded MedVersa; implements `Family`."""
+
+    identity: ModelIdentity
+    network: MedVersaNetwork
+    """In evaluation mode, float32."""
+    tokenizer: MedVersaTokenizer
+    yes_temperature: float = 1.0
+    """Divides the difference of the yes and no scores; fitted on held-out cases."""
+    _yes_no: tuple[tuple[int, ...], tuple[int, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        firsts = [
+            tuple({self.tokenizer.encode(w)[0] for w in words})
+            for words in ((" Yes", " yes"), (" No", " no"))
+        ]
+        object.__setattr__(self, "_yes_no", tuple(firsts))
+
+    @property
+    def sizes(self) -> MedVersaSizes:
+        return self.network.sizes
+
+    def answer(
+        self, modality: Modality, images: Sequence[PlanarImage | Volume], questions: Sequence[str]
+    ) -> list[Generation]:
+        """Answer each question about the same images; see `Family.answer`.
+
+        Every image is encoded once. MedVersa tells modalities apart by looking, so `modality` changes nothing.
+
+        Raises:
+            AnswerError: no or too many images, too long a question, or an image placeholder inside a question.
+            AbstentionError: a volume without contrast.
+        """
+        if not 0 < len(images) <= self.sizes.max_images:
+            raise AnswerError(
+                f"{len(images)} images in one request; 1 to {self.sizes.max_images} are possible"
+            )
+        prefix = prefix_ids(self.tokenizer, len(images), self.sizes.visual_tokens)
+        prompts = [prefix + self._asked(question, len(prefix)) for question in questions]
+        with torch.inference_mode():
+            seen = [self._see(image) for image in images]
+            visual = torch.cat([image.tokens for image in seen])
+            return [
+                self._generation(written, seen[0])
+                for batch in _in_batches(prompts)
+                for written in write(self.network, [self._spliced(ids, visual) for ids in batch], self._rules)
+            ]
+
+    @property
+    def _rules(self) -> WritingRules:
+        return WritingRules(
+            self.tokenizer.stop_sequences, frozenset(self.tokenizer.tags), self.sizes.max_new_tokens
+        )
+
+    @property
+    def _device(self) -> torch.device:
+        return self.network.ln_vision_2d.weight.device
+
+    def _asked(self, question: str, before: int) -> list[int]:
+        ids = question_ids(self.tokenizer, question)
+        length = before + len(ids) + self.sizes.max_new_tokens
+        if length > self.sizes.context:
+            raise AnswerError(
+                f"the request needs {length} tokens; the model's context is {self.sizes.context}"
+            )
+        if self.tokenizer.image in ids:
+            raise AnswerError(f"the question holds the reserved word {IMAGE}")
+        return ids
+
+    def _see(self, image: PlanarImage | Volume) -> SeenImage:
+        if isinstance(image, PlanarImage):
+            pixels, place = planar_to_grid(image, self.sizes.image_size)
+            seen = self.network.seen_2d(torch.from_numpy(pixels)[None].to(self._device))
+            return SeenImage(image, place, self.network.llama_proj_2d(seen)[0])
+        voxels, placement = volume_to_grid(image, self.sizes.volume_grid)
+        levels = self.network.visual_encoder_3d.encode(torch.from_numpy(voxels)[None].to(self._device))
+        tokens = self.network.llama_proj_3d(self.network.seen_3d(levels))[0]
+        return SeenImage(image, placement, tokens, tuple(levels))
+
+    def _spliced(self, ids: list[int], visual: Tensor) -> Tensor:
+        row = torch.tensor([ids], device=self._device)
+        return splice(self.network.embed(row), row == self.tokenizer.image, [visual])[0]
+
+    def _generation(self, written: Written, first: SeenImage) -> Generation:
+        boxes: list[tuple[float, float, float, float]] = []
+        masks = []
+        for tag_id, state in written.states:
+            tag = self.tokenizer.tags[tag_id]
+            (outcome,) = VISION_MODULES[tag](self.network)(state[None], first)
+            if outcome.ndim == 1:
+                j0, i0, j1, i1 = (float(v) for v in outcome)
+                boxes.append((j0, i0, j1, i1))
+            else:
+                masks.append(outcome)
+        text = self.tokenizer.decode(written.ids).strip()
+        yes = self._yes_probability(written.first_logits)
+        return Generation(text, yes, tuple(boxes), tuple(masks), complete=written.complete)
+
+    def _yes_probability(self, scores: Tensor) -> float:
+        yes, no = (scores[list(ids)].logsumexp(0) for ids in self._yes_no)
+        return float(torch.sigmoid((yes - no) / self.yes_temperature))
+
+
+def _in_batches(prompts: list[list[int]]) -> Iterator[list[list[int]]]:
+    for n in range(0, len(prompts), ANSWERS_AT_ONCE):
+        yield prompts[n : n + ANSWERS_AT_ONCE]

@@ -1,0 +1,134 @@
+"""From an image on its own grid to the grid of a network, and back.
+
+Each forward function returns the network's array and a *placement*: the way back for boxes and masks. Serving and
+training call the same functions, so there is no skew between them.
+
+Planar images are squeezed to a square, as the published model does: rows stay rows, columns stay columns.
+
+Volumes are first turned to one canonical pose by their affine, whatever the scan plane was: network axis 0 (depth) runs
+towards the head, axis 1 (i) towards the patient's left, axis 2 (j) towards the back. An axial CT as DICOM stores it
+(k to the head, j to the back, i to the left) is only transposed, (K, J, I) to (K, I, J): the (depth, i, j) order of the
+published preprocessing.
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.nn import functional as F
+
+from model.errors import AbstentionError
+from model.volume import PlanarImage, Volume
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+HU_RANGE = (-200.0, 300.0)
+"""Soft tissue; everything outside is clipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanarPlacement:
+    """Where a planar image's network grid lies on its source."""
+
+    rows: int
+    columns: int
+
+    def box_to_source(
+        self, fractions: tuple[float, float, float, float]
+    ) -> tuple[float, float, float, float]:
+        """Map x1, y1, x2, y2 as fractions of width and height to j0, i0, j1, i1 in pixels, inside the image."""
+        x1, y1, x2, y2 = (min(max(f, 0.0), 1.0) for f in fractions)
+        top, bottom = sorted((y1 * self.rows, y2 * self.rows))
+        left, right = sorted((x1 * self.columns, x2 * self.columns))
+        return top, left, bottom, right
+
+    def mask_to_source(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map (S, S) to (1, J, I); pixel edges of both grids coincide, as in the resize on the way in."""
+        grid = torch.from_numpy(probabilities)[None, None]
+        resized = F.interpolate(grid, (self.rows, self.columns), mode="bilinear", align_corners=False)
+        return resized[0].numpy()
+
+
+@dataclass(frozen=True, slots=True)
+class VolumePlacement:
+    """Where a volume's network grid lies on its source."""
+
+    shape: tuple[int, int, int]
+    """(K, J, I) of the source."""
+    axes: tuple[int, int, int]
+    """Source axis (0 is k) that became network axis 0, 1, 2."""
+    flipped: tuple[bool, bool, bool]
+    """Whether the source runs against each network axis."""
+
+    def mask_to_source(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map (D, I, J) on the network grid to (K, J, I); outermost voxel centres of both grids coincide."""
+        size = [self.shape[a] for a in self.axes]
+        grid = torch.from_numpy(probabilities)[None, None]
+        resized = F.interpolate(grid, size, mode="trilinear", align_corners=True)[0, 0].numpy()
+        unflipped = np.flip(resized, [n for n, f in enumerate(self.flipped) if f])
+        return np.ascontiguousarray(unflipped.transpose(np.argsort(self.axes)))
+
+
+def planar_to_grid(image: PlanarImage, size: int) -> tuple[NDArray[np.float32], PlanarPlacement]:
+    """Squeeze to (3, size, size), normalised with CLIP's constants; grey becomes three equal channels.
+
+    Bilinear with antialiasing on 8-bit values, equal to the published path.
+    """
+    eight_bit = np.round(np.clip(image.pixels, 0, 1) * 255).astype(np.uint8)
+    picture = Image.fromarray(eight_bit).resize((size, size), Image.Resampling.BILINEAR)
+    rgb = np.asarray(picture.convert("RGB"), np.float32) / np.float32(255)
+    normalised = (rgb - np.asarray(CLIP_MEAN, np.float32)) / np.asarray(CLIP_STD, np.float32)
+    rows, columns = image.pixels.shape[:2]
+    return np.ascontiguousarray(normalised.transpose(2, 0, 1)), PlanarPlacement(rows, columns)
+
+
+def volume_to_grid(volume: Volume, grid: tuple[int, int, int]) -> tuple[NDArray[np.float32], VolumePlacement]:
+    """Turn to the canonical pose, clip to soft tissue, take the nearest voxels of `grid`, normalise: (1, D, I, J).
+
+    Raises:
+        AbstentionError: all voxels are equal after clipping, so there is nothing to see.
+    """
+    placement = _placement(volume)
+    posed = np.flip(
+        volume.voxels.transpose(placement.axes), [n for n, f in enumerate(placement.flipped) if f]
+    )
+    clipped = np.clip(nearest_end_aligned(posed, grid), *HU_RANGE)
+    return z_normalised(clipped)[None], placement
+
+
+def nearest_end_aligned(voxels: NDArray[np.float32], grid: tuple[int, ...]) -> NDArray[np.float32]:
+    """Take out[n] = in[floor(n (N_in - 1) / (N_out - 1) + 0.5)] along each axis: an order-0 zoom with fixed ends."""
+    picks = [
+        np.floor(np.arange(n_out) * ((n_in - 1) / max(n_out - 1, 1)) + 0.5).astype(np.intp)
+        for n_in, n_out in zip(voxels.shape, grid, strict=True)
+    ]
+    return voxels[np.ix_(*picks)]
+
+
+def z_normalised(voxels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Subtract the mean and divide by the unbiased deviation of the voxels brighter than the overall mean.
+
+    Raises:
+        AbstentionError: that deviation is zero.
+    """
+    values = torch.from_numpy(np.ascontiguousarray(voxels, np.float32))
+    bright = values[values > values.mean()]
+    deviation = bright.std() if bright.numel() > 1 else torch.zeros(())
+    if not deviation > 0:
+        raise AbstentionError("the volume shows no soft tissue contrast")
+    return ((values - bright.mean()) / deviation).numpy()
+
+
+def _placement(volume: Volume) -> VolumePlacement:
+    """Find which source axis runs closest to head-foot, left-right and front-back."""
+    directions = volume.geometry.affine[:3, :3] / np.linalg.norm(volume.geometry.affine[:3, :3], axis=0)
+    head_left_back = directions[[2, 0, 1]]
+    axes = max(
+        itertools.permutations(range(3)),
+        key=lambda order: sum(abs(head_left_back[n, a]) for n, a in enumerate(order)),
+    )
+    flipped = tuple(bool(head_left_back[n, a] < 0) for n, a in enumerate(axes))
+    return VolumePlacement(volume.voxels.shape, axes, flipped)

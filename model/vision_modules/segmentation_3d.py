@@ -1,0 +1,37 @@
+"""`<3DSEG>`: a hidden state becomes a mask in a volume."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from model.errors import AnswerError
+from model.vision_modules.unet_3d import UNet3d
+from model.transforms import VolumePlacement
+from model.vision_modules.vision_module import SeenImage
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmentation3d:
+    """Masks in a volume; the encoder's features are those that the language model's visual tokens came from."""
+
+    network: UNet3d
+    text: nn.Sequential
+    """Hidden state to one number per bottleneck channel."""
+    fusion_norm: nn.GroupNorm
+
+    def logits(self, states: Tensor, levels: list[Tensor]) -> Tensor:
+        """Decode (n, hidden) states over n encoded volumes to (n, 1, D, I, J) logits."""
+        told = self.fusion_norm(levels[-1] + self.text(states)[:, :, None, None, None])
+        return self.network.decode([*levels[:-1], told])
+
+    def __call__(self, states: Tensor, image: SeenImage) -> list[NDArray[np.float32]]:
+        """See `VisionModule`."""
+        if not isinstance(image.placement, VolumePlacement):
+            raise AnswerError("the model wrote a volume mask tag for a planar image")
+        masks: list[NDArray[np.float32]] = []
+        for state in states:
+            probabilities = self.logits(state[None], list(image.levels))[0, 0].sigmoid().float().cpu().numpy()
+            masks.append(image.placement.mask_to_source(probabilities))
+        return masks

@@ -38,13 +38,21 @@ def _outline(canvas: Canvas, diagnosis: str) -> Picture:
     mean = float(radius[0, 0])
     for k in range(2, 11):
         radius += mean * rng.normal(0, rough) / (k - 0.6) * np.cos(k * angle + rng.uniform(0, 6.3))
-    notch = 0.12 * rough * smooth_noise(rng, canvas.shape, (22, 22)) + 0.2 * rough * smooth_noise(rng, canvas.shape, 9)
+    notch = 0.12 * rough * smooth_noise(rng, canvas.shape, (22, 22)) + 0.2 * rough * smooth_noise(
+        rng, canvas.shape, 9
+    )
     return (radius + mean * notch - np.hypot(u, v)).astype(np.float32)
 
 
 def _melanoma(canvas: Canvas, pale: Picture, inside: Picture, edge: Picture) -> Picture:
     rng = canvas.rng
-    colours = [(0.36, 0.22, 0.15), (0.20, 0.12, 0.10), (0.50, 0.32, 0.22), (0.44, 0.20, 0.18), (0.10, 0.07, 0.08)]
+    colours = [
+        (0.36, 0.22, 0.15),
+        (0.20, 0.12, 0.10),
+        (0.50, 0.32, 0.22),
+        (0.44, 0.20, 0.18),
+        (0.10, 0.07, 0.08),
+    ]
     image = mix(pale, colours[0], inside * rng.uniform(0.85, 1.0))
     for colour in colours[1:]:
         where = np.clip(smooth_noise(rng, canvas.shape, 6) * 1.6 - rng.uniform(0.1, 0.9), 0, 1)
@@ -58,7 +66,7 @@ def _melanoma(canvas: Canvas, pale: Picture, inside: Picture, edge: Picture) -> 
     image = mix(image, (0.07, 0.05, 0.05), blobs(canvas, edge, int(rng.integers(8, 45)), (0.008, 0.03)) * 0.9)
     if rng.random() < 0.5:
         streaks = np.clip(np.sin(np.arctan2(canvas.y, canvas.x) * rng.integers(28, 60)) * 2 - 0.6, 0, 1)
-        rim = np.exp(-(((edge - 0.02) / 0.05) ** 2))
+        rim = np.exp(-(((edge - 0.02) / 0.05) ** 2)) * (edge > 0)
         image = mix(image, (0.14, 0.09, 0.08), streaks * rim * 0.7)
     return image
 
@@ -74,7 +82,9 @@ def _nevus(canvas: Canvas, pale: Picture, inside: Picture, edge: Picture) -> Pic
         net = network(canvas, rng.uniform(20, 34), 0.3)
         image = mix(image, (0.30, 0.18, 0.11), net * inside * (0.75 - 0.4 * centre))
     elif kind < 0.85:
-        image = mix(image, (0.30, 0.18, 0.12), blobs(canvas, edge, int(rng.integers(25, 70)), (0.012, 0.028)) * 0.65)
+        image = mix(
+            image, (0.30, 0.18, 0.12), blobs(canvas, edge, int(rng.integers(25, 70)), (0.012, 0.028)) * 0.65
+        )
     return image
 
 
@@ -84,7 +94,9 @@ def _basal(canvas: Canvas, pale: Picture, inside: Picture, edge: Picture) -> Pic
     shine = np.clip(smooth_noise(rng, canvas.shape, 8) - 0.4, 0, 1) * inside
     image = mix(image, (0.96, 0.80, 0.78), shine * 0.5)
     if rng.random() < 0.8:
-        image = mix(image, (0.30, 0.32, 0.40), blobs(canvas, edge, int(rng.integers(3, 14)), (0.025, 0.09)) * 0.8)
+        image = mix(
+            image, (0.30, 0.32, 0.40), blobs(canvas, edge, int(rng.integers(3, 14)), (0.025, 0.09)) * 0.8
+        )
     if rng.random() < 0.4:
         ulcer = np.clip(smooth_noise(rng, canvas.shape, 6) * 3 - 3.5, 0, 1) * np.clip(edge / 0.1, 0, 1)
         image = mix(image, (0.45, 0.10, 0.08), ulcer * 0.9)
@@ -103,20 +115,28 @@ def _actinic(canvas: Canvas, pale: Picture, inside: Picture, edge: Picture) -> P
     image = mix(image, (0.97, 0.92, 0.82), scale * inside * rng.uniform(0.5, 0.95))
     if rng.random() < 0.4:
         image = mix(image, (0.55, 0.38, 0.28), network(canvas, 16, 0.35) * inside * 0.4)
-    return mix(image, (0.72, 0.25, 0.22), threads(canvas, edge, int(rng.integers(6, 20)), branching=False) * 0.5)
+    return mix(
+        image, (0.72, 0.25, 0.22), threads(canvas, edge, int(rng.integers(6, 20)), branching=False) * 0.5
+    )
 
 
 def _keratosis(canvas: Canvas, pale: Picture, inside: Picture, edge: Picture) -> Picture:
     rng = canvas.rng
     tone = rng.uniform(0, 1)
-    image = mix(pale, (0.70 - 0.28 * tone, 0.50 - 0.22 * tone, 0.34 - 0.14 * tone), inside * rng.uniform(0.75, 0.95))
+    image = mix(
+        pale, (0.70 - 0.28 * tone, 0.50 - 0.22 * tone, 0.34 - 0.14 * tone), inside * rng.uniform(0.75, 0.95)
+    )
     if rng.random() < 0.5:
         ridge = np.abs(smooth_noise(rng, canvas.shape, 15))
         image = mix(image, (0.35, 0.22, 0.14), np.clip(0.5 - 2.2 * ridge, 0, 1) * inside)
     grain = smooth_noise(rng, canvas.shape, (40, 40)) * 0.5 + smooth_noise(rng, canvas.shape, 14) * 0.5
     image = mix(image, (0.42, 0.28, 0.17), np.clip(grain - 0.3, 0, 1) * inside * 0.5)
-    image = mix(image, (0.96, 0.90, 0.74), blobs(canvas, edge, int(rng.integers(10, 40)), (0.010, 0.024)) * 0.9)
-    return mix(image, (0.18, 0.11, 0.08), blobs(canvas, edge, int(rng.integers(4, 20)), (0.010, 0.028)) * 0.85)
+    image = mix(
+        image, (0.96, 0.90, 0.74), blobs(canvas, edge, int(rng.integers(10, 40)), (0.010, 0.024)) * 0.9
+    )
+    return mix(
+        image, (0.18, 0.11, 0.08), blobs(canvas, edge, int(rng.integers(4, 20)), (0.010, 0.028)) * 0.85
+    )
 
 
 def _fibroma(canvas: Canvas, pale: Picture, inside: Picture, edge: Picture) -> Picture:

@@ -134,7 +134,9 @@ def _hair(canvas: Canvas) -> Picture:
         t = np.linspace(0, rng.uniform(0.3, 1.2), 24)
         turn = angle + bend * t * 3
         step = np.stack([np.cos(turn), np.sin(turn)], -1) * (t[1] * size)
-        lines.append((rng.uniform(0, size, 2) + np.cumsum(step, 0) - step.sum(0) / 2, size * rng.uniform(0.003, 0.008)))
+        lines.append(
+            (rng.uniform(0, size, 2) + np.cumsum(step, 0) - step.sum(0) / 2, size * rng.uniform(0.003, 0.008))
+        )
     return _draw_lines(canvas, lines)
 
 
@@ -171,7 +173,9 @@ def finish(canvas: Canvas, image: Picture) -> Picture:
     if rng.random() < 0.25:
         image = _bubbles(canvas, image)
     if rng.random() < 0.1:
-        ink = np.clip(smooth_noise(rng, canvas.shape, (12, 12)) - 1.4, 0, 1) * (np.hypot(canvas.x, canvas.y) > 0.75)
+        ink = np.clip(smooth_noise(rng, canvas.shape, (12, 12)) - 1.4, 0, 1) * (
+            np.hypot(canvas.x, canvas.y) > 0.75
+        )
         image = mix(image, (0.28, 0.16, 0.6), ink * 0.9)
     axis = np.linspace(-1, 1, canvas.shape[0], dtype=np.float32)
     far = np.hypot(axis[:, None], axis[None, :])

@@ -12,6 +12,8 @@ NodeError
     └── RefusedError      it answered with a failure status
 """
 
+from dicom_node.study import Reason
+
 
 class NodeError(Exception):
     """Something in `dicom_node` could not be done; `str(error)` never holds patient data."""
@@ -24,17 +26,32 @@ class SettingsError(NodeError):
 class StorageError(NodeError):
     """Bytes could not be made durable or are not what was stored."""
 
+    def __init__(self, message: str, reason: Reason = Reason.STORAGE_FAULT) -> None:
+        super().__init__(message)
+        self.reason = reason
+
 
 class DiskFullError(StorageError):
     """No space is left where instances are kept."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, Reason.DISK_FULL)
 
 
 class HeaderError(NodeError):
     """A data set's header cannot be read far enough to file it."""
 
+    def __init__(self, message: str, reason: Reason = Reason.UNREADABLE_HEADER) -> None:
+        super().__init__(message)
+        self.reason = reason
+
 
 class IdentityError(NodeError):
     """Command, file meta and data set disagree, or an identifier is missing or illegal."""
+
+    def __init__(self, message: str, reason: Reason) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class LeaseError(NodeError):

@@ -11,6 +11,9 @@ SeriesInstanceUID = NewType("SeriesInstanceUID", str)
 StudyInstanceUID = NewType("StudyInstanceUID", str)
 JobId = NewType("JobId", int)
 
+OWN_MANUFACTURER = "medversa-node"
+"""Manufacturer (0008,0070) of our results, compared without regard to case, blanks and hyphens: the loop guard."""
+
 
 class Origin(StrEnum):
     """How an instance came to be here; only `ROUTED` ones make a study that is read."""

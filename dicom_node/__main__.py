@@ -1,0 +1,5 @@
+"""`python -m dicom_node`: the same as the command `medversa-node`."""
+
+from dicom_node.cli import main
+
+main()

@@ -1,0 +1,60 @@
+"""The command `medversa-node`: finds its subcommands by entry point and imports only the one that is called."""
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import click
+
+from dicom_node.errors import NodeError
+
+COMMANDS = "medversa_node.commands"
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are entry points: `serve` never loads what `worker` needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(entry.name for entry in entry_points(group=COMMANDS))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = next(iter(entry_points(group=COMMANDS, name=cmd_name)), None)
+        return None if entry is None else _load(entry)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SUMMARIES.get(name, "")) for name in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except NodeError as exc:
+            raise click.ClickException(str(exc)) from exc
+
+
+SUMMARIES = {
+    "demo": "Show the whole walk with phantoms or studies of your own.",
+    "doctor": "Say what is missing, which peer does not answer, and what to do.",
+    "send": "Send DICOM files or folders by C-STORE.",
+    "serve": "Run the node: receive, complete and dispatch studies.",
+    "status": "Show studies, jobs and refusals with the reason for each state.",
+    "train": "Train or fine-tune a model.",
+    "weights": "Say which weights there are, and check them.",
+    "worker": "Run a worker: read studies, deliver results.",
+}
+"""Shown by --help, which must not import every command."""
+
+
+def _load(entry: EntryPoint) -> click.Command:
+    try:
+        command: click.Command = entry.load()
+    except ImportError as exc:
+        raise click.ClickException(
+            f"`{entry.name}` cannot be loaded: {exc}. Install the extra it needs, e.g. medversa-node[worker]."
+        ) from exc
+    return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="medversa-node")
+def main() -> None:
+    """An AI node for radiology: receives studies by C-STORE, reads them, answers in DICOM."""

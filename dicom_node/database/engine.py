@@ -1,0 +1,59 @@
+"""Opens the index: one object that holds a repository for each kind of row."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import insert, select
+
+from dicom_node.database.connections import Clock, Connections, connect, utc_now
+from dicom_node.database.deliveries import DeliveryRepository
+from dicom_node.database.events import EventRepository
+from dicom_node.database.instances import InstanceRepository
+from dicom_node.database.jobs import JobRepository
+from dicom_node.database.refusals import RefusalRepository
+from dicom_node.database.results import ResultRepository
+from dicom_node.database.schema import SCHEMA_VERSION, metadata, schema_version
+from dicom_node.database.studies import StudyRepository
+from dicom_node.errors import StorageError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Database:
+    """The index of everything that the node has received, done and sent."""
+
+    connections: Connections
+    studies: StudyRepository
+    instances: InstanceRepository
+    jobs: JobRepository
+    results: ResultRepository
+    deliveries: DeliveryRepository
+    refusals: RefusalRepository
+    events: EventRepository
+
+    def close(self) -> None:
+        self.connections.engine.dispose()
+
+
+def open_database(url: str, clock: Clock = utc_now) -> Database:
+    """Open the index at a SQLAlchemy URL; make its tables if it is new. The folder of a SQLite file must exist.
+
+    Raises:
+        StorageError: it cannot be opened, or a newer version of this software made it.
+    """
+    connections = Connections(connect(url), clock)
+    with connections.writing() as connection:
+        metadata.create_all(connection)
+        found = connection.execute(select(schema_version.c.version)).scalar_one_or_none()
+        if found is None:
+            connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+    if found is not None and found > SCHEMA_VERSION:
+        raise StorageError(f"the index has schema {found}, this software knows {SCHEMA_VERSION}: upgrade it")
+    return Database(
+        connections=connections,
+        studies=StudyRepository(connections),
+        instances=InstanceRepository(connections),
+        jobs=JobRepository(connections),
+        results=ResultRepository(connections),
+        deliveries=DeliveryRepository(connections),
+        refusals=RefusalRepository(connections),
+        events=EventRepository(connections),
+    )

@@ -1,0 +1,285 @@
+"""Questions about instances, and the one transaction that takes them in."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
+
+from dicom_node.admission import Admission, Arrival, Disposition, Known, Patient, admit, patient_of
+from dicom_node.completion import Standing, on_arrival
+from dicom_node.database.connections import Connections
+from dicom_node.database.events import record_event
+from dicom_node.database.schema import instances, jobs, refusals, results, studies
+from dicom_node.database.studies import patient_of_row
+from dicom_node.dimse_status import quarantined_with
+from dicom_node.routing import is_for_reading
+from dicom_node.study import (
+    Instance,
+    JobState,
+    Origin,
+    Reason,
+    SeriesInstanceUID,
+    SOPInstanceUID,
+    StudyInstanceUID,
+    StudyState,
+)
+
+_PROMOTE = (
+    update(instances)
+    .where(instances.c.sop_instance_uid == bindparam("uid"))
+    .values(origin=Origin.ROUTED, revision=bindparam("in_revision"))
+)
+_MOVE_STUDY = (
+    update(studies)
+    .where(studies.c.study_instance_uid == bindparam("uid"))
+    .values(
+        state=bindparam("to_state"),
+        revision=bindparam("to_revision"),
+        reason=bindparam("for_reason"),
+        last_received_at=bindparam("at"),
+    )
+)
+
+
+class InstanceRepository:
+    """Instances as rows."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def admit(self, arrivals: Sequence[Arrival]) -> list[Admission]:
+        """Decide about arrivals in order and write all that follows from it, in one durable transaction."""
+        with self._connections.writing() as connection:
+            intake = _Intake(connection, arrivals, self._connections.now())
+            admissions = [intake.take(arrival) for arrival in arrivals]
+            intake.write()
+        return admissions
+
+    def get(self, sop_instance_uid: str) -> Instance | None:
+        """Return an instance, whatever its origin; None if it is not known or in quarantine."""
+        query = select(instances).where(
+            instances.c.sop_instance_uid == sop_instance_uid, instances.c.quarantined == 0
+        )
+        with self._connections.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else instance_of_row(row)
+
+    def of_study(self, study_instance_uid: str, up_to_revision: int | None = None) -> list[Instance]:
+        """Return what of a study is in use, by series; our own results and quarantined instances are left out."""
+        query = (
+            select(instances)
+            .where(
+                instances.c.study_instance_uid == study_instance_uid,
+                instances.c.quarantined == 0,
+                instances.c.origin != Origin.RESULT,
+            )
+            .order_by(instances.c.series_instance_uid, instances.c.sop_instance_uid)
+        )
+        if up_to_revision is not None:
+            query = query.where(instances.c.revision <= up_to_revision)
+        with self._connections.reading() as connection:
+            return [instance_of_row(row) for row in connection.execute(query)]
+
+    def paths(self) -> set[Path]:
+        """Return every file that a row points to, in use or in quarantine."""
+        with self._connections.reading() as connection:
+            used = connection.execute(select(instances.c.path)).scalars().all()
+            kept = connection.execute(
+                select(refusals.c.kept_at).where(refusals.c.kept_at.is_not(None))
+            ).scalars()
+            return {Path(path) for path in (*used, *kept) if path is not None}
+
+
+def instance_of_row(row: Row[Any]) -> Instance:
+    return Instance(
+        sop_instance_uid=SOPInstanceUID(row.sop_instance_uid),
+        sop_class_uid=row.sop_class_uid,
+        series_instance_uid=SeriesInstanceUID(row.series_instance_uid),
+        study_instance_uid=StudyInstanceUID(row.study_instance_uid),
+        transfer_syntax_uid=row.transfer_syntax_uid,
+        modality=row.modality,
+        path=Path(row.path),
+        sha256=row.sha256,
+        size=row.size,
+        origin=Origin(row.origin),
+        received_at=row.received_at,
+    )
+
+
+class _Intake:
+    """One transaction's view of the index, kept true while arrivals are taken one after the other."""
+
+    def __init__(self, connection: Connection, arrivals: Sequence[Arrival], now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+        uids = [arrival.instance.sop_instance_uid for arrival in arrivals]
+        study_uids = {arrival.instance.study_instance_uid for arrival in arrivals}
+        rows = connection.execute(select(instances).where(instances.c.sop_instance_uid.in_(uids)))
+        self._known = {row.sop_instance_uid: instance_of_row(row) for row in rows}
+        query = select(results.c.sop_instance_uid).where(results.c.sop_instance_uid.in_(uids))
+        self._own = set(connection.execute(query).scalars())
+        self._patients: dict[str, Patient] = {}
+        self._standings: dict[str, Standing] = {}
+        for row in connection.execute(select(studies).where(studies.c.study_instance_uid.in_(study_uids))):
+            reason = None if row.reason is None else Reason[row.reason]
+            self._patients[row.study_instance_uid] = patient_of_row(row)
+            self._standings[row.study_instance_uid] = Standing(StudyState(row.state), row.revision, reason)
+        self._new_studies: dict[str, dict[str, Any]] = {}
+        self._moved: dict[str, dict[str, Any]] = {}
+        self._new_instances: list[dict[str, Any]] = []
+        self._promoted: list[dict[str, Any]] = []
+        self._refused: list[dict[str, Any]] = []
+        self._duplicates: Counter[str] = Counter()
+
+    def take(self, arrival: Arrival) -> Admission:
+        instance = arrival.instance
+        known = Known(
+            instance=self._known.get(instance.sop_instance_uid),
+            patient=self._patients.get(instance.study_instance_uid),
+            is_own_result=instance.sop_instance_uid in self._own,
+        )
+        admission = admit(arrival, known)
+        match admission.disposition:
+            case Disposition.KEPT:
+                self._keep(arrival, admission.origin)
+            case Disposition.QUARANTINED if self._is_in_quarantine(instance):
+                admission = replace(admission, disposition=Disposition.DUPLICATE)
+            case Disposition.QUARANTINED:
+                self._refused.append(_quarantine_row(arrival, admission))
+            case Disposition.DUPLICATE:
+                self._duplicates[instance.study_instance_uid] += 1
+        if known.instance is not None:
+            self._arrived_again(arrival, known.instance, admission)
+        return admission
+
+    def _keep(self, arrival: Arrival, origin: Origin) -> None:
+        instance = arrival.instance
+        uid = instance.study_instance_uid
+        if uid not in self._standings:
+            self._new_study(arrival, origin)
+        kept = replace(instance, origin=origin)
+        standing = self._move(kept, arrival)
+        self._known[instance.sop_instance_uid] = kept
+        self._new_instances.append(_instance_row(kept, arrival, standing.revision))
+
+    def _new_study(self, arrival: Arrival, origin: Origin) -> None:
+        instance, header = arrival.instance, arrival.header
+        uid = instance.study_instance_uid
+        patient = patient_of(header)
+        state = StudyState.RECEIVING if origin is Origin.ROUTED else StudyState.REFERENCE
+        self._patients[uid] = patient
+        self._standings[uid] = Standing(state, 1)
+        self._new_studies[uid] = {
+            "study_instance_uid": uid,
+            "revision": 1,
+            "state": state,
+            "study_date": header.study_date[:16],
+            "study_time": header.study_time[:16],
+            "patient_id": patient.patient_id,
+            "issuer_of_patient_id": patient.issuer,
+            "patient_birth_date": patient.birth_date[:16],
+            "patient_sex": patient.sex[:16],
+            "first_received_at": instance.received_at,
+            "last_received_at": instance.received_at,
+        }
+
+    def _arrived_again(self, arrival: Arrival, known: Instance, admission: Admission) -> None:
+        """An instance that we had fetched as part of a prior becomes one for reading when it is routed to us."""
+        if admission.origin is not Origin.ROUTED or known.origin is not Origin.RETRIEVED:
+            return
+        promoted = replace(known, origin=Origin.ROUTED)
+        standing = self._move(promoted, arrival)
+        self._known[known.sop_instance_uid] = promoted
+        self._promoted.append({"uid": known.sop_instance_uid, "in_revision": standing.revision})
+
+    def _move(self, instance: Instance, arrival: Arrival) -> Standing:
+        """Let one instance act on its study; only what was routed to us counts as receiving."""
+        uid = instance.study_instance_uid
+        before = self._standings[uid]
+        if instance.origin is not Origin.ROUTED:
+            return before
+        is_begun = before.state is StudyState.COMPLETE and self._is_job_begun(uid, before.revision)
+        after = on_arrival(before, is_for_reading=is_for_reading(instance), is_job_begun=is_begun)
+        at = arrival.instance.received_at
+        if after is not before:
+            record_event(self._connection, at, uid, after.state, after.reason)
+        self._standings[uid] = after
+        self._moved[uid] = {
+            "uid": uid,
+            "to_state": after.state,
+            "to_revision": after.revision,
+            "for_reason": None if after.reason is None else after.reason.name,
+            "at": at,
+        }
+        return after
+
+    def _is_job_begun(self, study_instance_uid: str, revision: int) -> bool:
+        query = select(jobs.c.job_id).where(
+            jobs.c.study_instance_uid == study_instance_uid,
+            jobs.c.revision == revision,
+            or_(jobs.c.state != JobState.QUEUED, jobs.c.attempts > 0),
+        )
+        return self._connection.execute(query).first() is not None
+
+    def _is_in_quarantine(self, instance: Instance) -> bool:
+        content = (instance.sop_instance_uid, instance.sha256)
+        if any((row["sop_instance_uid"], row["sha256"]) == content for row in self._refused):
+            return True
+        query = select(refusals.c.refusal_id).where(
+            refusals.c.sop_instance_uid == instance.sop_instance_uid, refusals.c.sha256 == instance.sha256
+        )
+        return self._connection.execute(query).first() is not None
+
+    def write(self) -> None:
+        for uid, count in self._duplicates.items():
+            standing = self._standings.get(uid)
+            if standing is not None:
+                detail = f"{count} received again"
+                record_event(
+                    self._connection, self._now, uid, standing.state, Reason.DUPLICATE, detail=detail
+                )
+        for statement, rows in (
+            (insert(studies), list(self._new_studies.values())),
+            (_MOVE_STUDY, list(self._moved.values())),
+            (insert(instances), self._new_instances),
+            (_PROMOTE, self._promoted),
+            (insert(refusals), self._refused),
+        ):
+            if rows:
+                self._connection.execute(statement, rows)
+
+
+def _fields(instance: Instance) -> dict[str, Any]:
+    return {name: getattr(instance, name) for name in Instance.__dataclass_fields__}
+
+
+def _instance_row(instance: Instance, arrival: Arrival, revision: int) -> dict[str, Any]:
+    header = arrival.header
+    return {
+        **_fields(instance),
+        "modality": instance.modality[:16],
+        "path": str(instance.path),
+        "body_part": header.body_part_examined[:64],
+        "description": " ".join(filter(None, (header.study_description, header.series_description))),
+        "revision": revision,
+    }
+
+
+def _quarantine_row(arrival: Arrival, admission: Admission) -> dict[str, Any]:
+    assert admission.reason is not None  # noqa: S101 - a quarantine always has one
+    instance = arrival.instance
+    return {
+        "sop_instance_uid": instance.sop_instance_uid,
+        "study_instance_uid": instance.study_instance_uid,
+        "reason": admission.reason.name,
+        "detail": admission.detail,
+        "dimse_status": quarantined_with(admission.reason),
+        "kept_at": str(instance.path),
+        "sha256": instance.sha256,
+        "calling_ae_title": arrival.calling_ae_title[:16],
+        "at": instance.received_at,
+    }

@@ -1,0 +1,81 @@
+"""Questions about what was refused or put into quarantine."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+
+from dicom_node.database.connections import Connections
+from dicom_node.database.schema import instances, refusals
+from dicom_node.dimse_status import quarantined_with
+from dicom_node.study import Reason, Refusal, SOPInstanceUID
+
+
+class RefusalRepository:
+    """Refusals and quarantined instances as rows."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def add(self, refusal: Refusal) -> None:
+        """Write down one refusal."""
+        row = {
+            "sop_instance_uid": refusal.sop_instance_uid,
+            "study_instance_uid": refusal.study_instance_uid,
+            "reason": refusal.reason.name,
+            "detail": refusal.detail,
+            "dimse_status": refusal.dimse_status,
+            "kept_at": None if refusal.kept_at is None else str(refusal.kept_at),
+            "calling_ae_title": refusal.calling_ae_title[:16],
+            "at": refusal.at,
+        }
+        with self._connections.writing() as connection:
+            connection.execute(insert(refusals), row)
+
+    def all(self) -> list[Refusal]:
+        """Return everything refused or quarantined, oldest first."""
+        with self._connections.reading() as connection:
+            return [
+                _refusal(row) for row in connection.execute(select(refusals).order_by(refusals.c.refusal_id))
+            ]
+
+    def quarantine_instance(self, sop_instance_uid: SOPInstanceUID, reason: Reason, detail: str) -> None:
+        """Take an instance that turned out to be unusable out of its study; its bytes stay where they are."""
+        with self._connections.writing() as connection:
+            query = select(instances).where(
+                instances.c.sop_instance_uid == sop_instance_uid, instances.c.quarantined == 0
+            )
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                return
+            connection.execute(
+                update(instances)
+                .where(instances.c.sop_instance_uid == sop_instance_uid)
+                .values(quarantined=1)
+            )
+            connection.execute(
+                insert(refusals).values(
+                    sop_instance_uid=sop_instance_uid,
+                    study_instance_uid=row.study_instance_uid,
+                    reason=reason.name,
+                    detail=detail,
+                    dimse_status=quarantined_with(reason),
+                    kept_at=row.path,
+                    sha256=row.sha256,
+                    calling_ae_title="",
+                    at=self._connections.now(),
+                )
+            )
+
+
+def _refusal(row: Row[Any]) -> Refusal:
+    return Refusal(
+        sop_instance_uid=row.sop_instance_uid,
+        study_instance_uid=row.study_instance_uid,
+        reason=Reason[row.reason],
+        detail=row.detail,
+        dimse_status=row.dimse_status,
+        kept_at=None if row.kept_at is None else Path(row.kept_at),
+        calling_ae_title=row.calling_ae_title,
+        at=row.at,
+    )

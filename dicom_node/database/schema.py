@@ -1,0 +1,166 @@
+"""The tables; the only DDL of the project.
+
+Times are microseconds since 1970 UTC: they compare, index and travel the same on SQLite and PostgreSQL.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = 1
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware datetime, stored as whole microseconds since 1970 UTC."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+AutoId = BigInteger().with_variant(Integer, "sqlite")
+Uid = String(64)
+
+metadata = MetaData()
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("study_instance_uid", Uid, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32)),
+    Column("study_date", String(16), nullable=False),
+    Column("study_time", String(16), nullable=False),
+    Column("patient_id", Text, nullable=False),
+    Column("issuer_of_patient_id", Text, nullable=False),
+    Column("patient_birth_date", String(16), nullable=False),
+    Column("patient_sex", String(16), nullable=False),
+    Column("first_received_at", UtcTime, nullable=False),
+    Column("last_received_at", UtcTime, nullable=False),
+    Index("studies_by_patient", "patient_id"),
+    Index("studies_by_state", "state", "last_received_at"),
+)
+
+instances = Table(
+    "instances",
+    metadata,
+    Column("sop_instance_uid", Uid, primary_key=True),
+    Column("sop_class_uid", Uid, nullable=False),
+    Column("series_instance_uid", Uid, nullable=False),
+    Column("study_instance_uid", Uid, ForeignKey("studies.study_instance_uid"), nullable=False),
+    Column("transfer_syntax_uid", Uid, nullable=False),
+    Column("modality", String(16), nullable=False),
+    Column("body_part", String(64), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("quarantined", Integer, nullable=False, default=0),
+    Column("received_at", UtcTime, nullable=False),
+    Index("instances_by_study", "study_instance_uid", "series_instance_uid"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", AutoId, primary_key=True, autoincrement=True),
+    Column("study_instance_uid", Uid, ForeignKey("studies.study_instance_uid"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32)),
+    Column("detail", Text, nullable=False, default=""),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("lease_owner", String(128)),
+    Column("lease_token", BigInteger, nullable=False, default=0),
+    Column("lease_until", UtcTime),
+    Column("not_before", UtcTime, nullable=False),
+    Column("sent_at", UtcTime),
+    Column("created_at", UtcTime, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+    UniqueConstraint("study_instance_uid", "revision"),
+    Index("jobs_by_state", "state", "not_before"),
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("sop_instance_uid", Uid, primary_key=True),
+    Column("job_id", AutoId, ForeignKey("jobs.job_id"), nullable=False),
+    Column("sop_class_uid", Uid, nullable=False),
+    Column("series_instance_uid", Uid, nullable=False),
+    Column("study_instance_uid", Uid, nullable=False),
+    Column("modality", String(16), nullable=False),
+    Column("series_description", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    UniqueConstraint("job_id", "ordinal"),
+    Index("results_by_study", "study_instance_uid"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("sop_instance_uid", Uid, ForeignKey("results.sop_instance_uid"), primary_key=True),
+    Column("destination", String(64), primary_key=True),
+    Column("job_id", AutoId, ForeignKey("jobs.job_id"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("dimse_status", Integer),
+    Index("deliveries_by_job", "job_id"),
+)
+
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("refusal_id", AutoId, primary_key=True, autoincrement=True),
+    Column("sop_instance_uid", String(128), nullable=False),
+    Column("study_instance_uid", String(128), nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("dimse_status", Integer, nullable=False),
+    Column("kept_at", Text),
+    Column("sha256", String(64)),
+    Column("calling_ae_title", String(16), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index("refusals_by_instance", "sop_instance_uid"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", AutoId, primary_key=True, autoincrement=True),
+    Column("at", UtcTime, nullable=False),
+    Column("study_instance_uid", Uid, nullable=False),
+    Column("job_id", AutoId),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32)),
+    Column("detail", Text, nullable=False, default=""),
+    Index("events_by_study", "study_instance_uid"),
+)

@@ -1,0 +1,262 @@
+"""Takes instances in: bytes to the spool as they come, then file, name and row durable, then the answer."""
+
+import hashlib
+import logging
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from dicom_node import file_meta
+from dicom_node.admission import (
+    Admission,
+    Arrival,
+    Disposition,
+    StoreCommand,
+    check_command,
+    check_header,
+)
+from dicom_node.database.engine import Database
+from dicom_node.dimse_status import SUCCESS, quarantined_with, refused_with
+from dicom_node.errors import DiskFullError, HeaderError, IdentityError, StorageError
+from dicom_node.group_commit import GroupCommit
+from dicom_node.header import Header, peek
+from dicom_node.storage import InstanceStore, SpoolFile, storage_error
+from dicom_node.study import (
+    Instance,
+    Reason,
+    Refusal,
+    SeriesInstanceUID,
+    SOPInstanceUID,
+    StudyInstanceUID,
+)
+from dicom_node.uids import sanitized
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the taking in of one instance ended."""
+
+    status: int
+    """DIMSE status for the sender."""
+    disposition: Disposition | None
+    """None if it was refused."""
+    reason: Reason | None
+    study_instance_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Written:
+    """One synced file that waits for its name and its row."""
+
+    file: SpoolFile
+    arrive: Callable[[Path, datetime], Arrival]
+
+
+class Intake:
+    """The door for every instance, whether sent to us or fetched by us; safe for any number of threads."""
+
+    def __init__(self, store: InstanceStore, database: Database, min_free_bytes: int = 0) -> None:
+        self._store = store
+        self._database = database
+        self._min_free_bytes = min_free_bytes
+        self._commit: GroupCommit[_Written, Admission] = GroupCommit(self._commit_group)
+        self.open_studies = OpenStudies()
+
+    def begin(self, command: StoreCommand) -> "Reception":
+        """Begin one instance; never raises: what is wrong is said by `Reception.finish`."""
+        reception = Reception(self, command)
+        try:
+            check_command(command)
+            self._check_space()
+            reception.file = self._store.spool.create()
+            meta = file_meta.encode(
+                command.sop_class_uid,
+                command.sop_instance_uid,
+                command.transfer_syntax_uid,
+                command.calling_ae_title,
+            )
+            reception.begin_file(meta)
+        except (IdentityError, StorageError) as exc:
+            reception.fail(exc)
+        except OSError as exc:
+            reception.fail(storage_error(exc))
+        return reception
+
+    def _check_space(self) -> None:
+        if self._min_free_bytes and shutil.disk_usage(self._store.spool.folder).free < self._min_free_bytes:
+            raise DiskFullError("less free space than min_free_bytes")
+
+    def commit(self, file: SpoolFile, arrive: Callable[[Path, datetime], Arrival]) -> Admission:
+        """Make one synced file part of the store and the index.
+
+        Raises:
+            StorageError: it could not be made durable.
+        """
+        return self._commit(_Written(file, arrive))
+
+    def _commit_group(self, group: Sequence[_Written]) -> list[Admission]:
+        now = self._database.connections.now()
+        paths = self._store.spool.put_in_place([written.file for written in group], now)
+        try:
+            arrivals = [written.arrive(path, now) for written, path in zip(group, paths, strict=True)]
+            admissions = self._database.instances.admit(arrivals)
+        except StorageError:
+            _remove(paths)
+            raise
+        _remove(
+            path
+            for path, admission in zip(paths, admissions, strict=True)
+            if admission.disposition is Disposition.DUPLICATE
+        )
+        return admissions
+
+    def refuse(
+        self, command: StoreCommand, header: Header | None, error: Exception, reason: Reason
+    ) -> Outcome:
+        """Write down why an instance is refused; without an index the log has to do."""
+        status = refused_with(reason)
+        refusal = Refusal(
+            sop_instance_uid=sanitized(command.sop_instance_uid),
+            study_instance_uid=sanitized(header.study_instance_uid) if header is not None else "",
+            reason=reason,
+            detail=str(error),
+            dimse_status=status,
+            kept_at=None,
+            calling_ae_title=command.calling_ae_title,
+            at=self._database.connections.now(),
+        )
+        logger.warning("instance refused", extra={"reason": reason.name, "dimse_status": f"0x{status:04X}"})
+        try:
+            self._database.refusals.add(refusal)
+        except StorageError:
+            logger.exception("refusal could not be written down")
+        return Outcome(status, None, reason)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+class Reception:
+    """One instance on its way in. `write` and `finish` never raise; `finish` always has an answer."""
+
+    def __init__(self, intake: Intake, command: StoreCommand) -> None:
+        self._intake = intake
+        self._command = command
+        self._digest = hashlib.sha256()
+        self._meta_size = 0
+        self._error: IdentityError | StorageError | None = None
+        self.file: SpoolFile | None = None
+
+    def begin_file(self, meta: bytes) -> None:
+        assert self.file is not None  # noqa: S101 - set by the caller
+        self.file.write(meta)
+        self._meta_size = self.file.size
+
+    def fail(self, error: IdentityError | StorageError) -> None:
+        """Remember what went wrong and drop the bytes: the rest of the data set is read and thrown away."""
+        self._error = error
+        self.abort()
+
+    def write(self, fragment: bytes | memoryview) -> None:
+        """Take the next bytes of the data set."""
+        if self.file is None:
+            return
+        try:
+            self.file.write(fragment)
+        except OSError as exc:
+            self.fail(storage_error(exc))
+            return
+        self._digest.update(fragment)
+
+    def abort(self) -> None:
+        """Forget the instance: the association ended, or something failed before the data set was complete."""
+        file, self.file = self.file, None
+        if file is not None:
+            file.discard()
+
+    def finish(self) -> Outcome:
+        """Make the instance ours and return the answer for the sender."""
+        header: Header | None = None
+        try:
+            if self._error is not None or self.file is None:
+                raise self._error or StorageError("the data set was not written")
+            header = self._peek(self.file)
+            fault = check_header(self._command, header)
+            admission = self._commit(self.file, header, fault)
+        except (HeaderError, IdentityError, StorageError) as exc:
+            self.abort()
+            return self._intake.refuse(self._command, header, exc, exc.reason)
+        self.file = None
+        return self._outcome(admission, header)
+
+    def _peek(self, file: SpoolFile) -> Header:
+        start = self._meta_size
+
+        def read_at(offset: int, length: int) -> bytes:
+            return file.read_at(start + offset, length)
+
+        return peek(read_at, file.size - start, self._command.transfer_syntax_uid)
+
+    def _commit(self, file: SpoolFile, header: Header, fault: Reason | None) -> Admission:
+        try:
+            file.sync()
+        except OSError as exc:
+            raise storage_error(exc) from exc
+        command, size, sha256 = self._command, file.size - self._meta_size, self._digest.hexdigest()
+
+        def arrive(path: Path, at: datetime) -> Arrival:
+            instance = Instance(
+                sop_instance_uid=SOPInstanceUID(command.sop_instance_uid),
+                sop_class_uid=command.sop_class_uid,
+                series_instance_uid=SeriesInstanceUID(header.series_instance_uid),
+                study_instance_uid=StudyInstanceUID(header.study_instance_uid),
+                transfer_syntax_uid=command.transfer_syntax_uid,
+                modality=header.modality,
+                path=path,
+                sha256=sha256,
+                size=size,
+                origin=command.origin,
+                received_at=at,
+            )
+            return Arrival(instance, header, command.calling_ae_title, fault)
+
+        return self._intake.commit(file, arrive)
+
+    def _outcome(self, admission: Admission, header: Header) -> Outcome:
+        uid = header.study_instance_uid
+        if admission.disposition is Disposition.KEPT:
+            self._intake.open_studies.touch(self._command.association, uid)
+            return Outcome(SUCCESS, Disposition.KEPT, admission.reason, uid)
+        reason = admission.reason or Reason.INTERNAL
+        status = SUCCESS if reason is Reason.DUPLICATE else quarantined_with(reason)
+        extra = {"reason": reason.name, "disposition": admission.disposition.value}
+        logger.info("instance not filed as new", extra=extra)
+        return Outcome(status, admission.disposition, reason, uid)
+
+
+class OpenStudies:
+    """Which studies the associations now open have sent part of; they are not complete before they end."""
+
+    def __init__(self) -> None:
+        self._by_association: dict[int, set[str]] = {}
+        self._lock = threading.Lock()
+
+    def touch(self, association: int, study_instance_uid: str) -> None:
+        if association:
+            with self._lock:
+                self._by_association.setdefault(association, set()).add(study_instance_uid)
+
+    def close(self, association: int) -> None:
+        with self._lock:
+            self._by_association.pop(association, None)
+
+    def __contains__(self, study_instance_uid: object) -> bool:
+        with self._lock:
+            return any(study_instance_uid in uids for uids in self._by_association.values())

@@ -1,0 +1,224 @@
+"""Priors from a PACS over DICOM query/retrieve (PS3.4 C): C-FIND, then C-GET, else C-MOVE to ourselves."""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+from pydicom import Dataset
+from pynetdicom import build_role, evt
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.sop_class import (
+    StudyRootQueryRetrieveInformationModelFind,
+    StudyRootQueryRetrieveInformationModelGet,
+    StudyRootQueryRetrieveInformationModelMove,
+)
+
+from dicom_node.admission import Patient, StoreCommand
+from dicom_node.database.engine import Database
+from dicom_node.dimse_status import PROCESSING_FAILURE
+from dicom_node.errors import NodeError, PeerError, RefusedError, UnreachableError
+from dicom_node.intake import Intake
+from dicom_node.priors.local import readable_instances
+from dicom_node.priors.source import Candidate
+from dicom_node.routing import READABLE_CLASSES
+from dicom_node.scu import associated, identifier
+from dicom_node.settings import NodeSettings, QueryRetrieve
+from dicom_node.storage import InstanceStore
+from dicom_node.storage_classes import TRANSFER_SYNTAXES
+from dicom_node.study import Instance, Origin, StudyInstanceUID
+from dicom_node.uids import is_uid
+
+logger = logging.getLogger(__name__)
+
+PENDING = (0xFF00, 0xFF01)
+MOST_STUDIES = 200
+"""Answers to one C-FIND that are looked at; a PACS that returns more has not understood the Patient ID."""
+NATIVE, COMPRESSED = TRANSFER_SYNTAXES[:3], TRANSFER_SYNTAXES[3:]
+
+
+def query_retrieve_sources(
+    settings: NodeSettings, database: Database, store: InstanceStore
+) -> Sequence["QueryRetrieveSource"]:
+    """Build one source for each `[[query_retrieve]]`."""
+    intake = Intake(store, database, settings.node.min_free_bytes)
+    own = settings.node.ae_title
+    return [QueryRetrieveSource(peer, own, database, intake) for peer in settings.query_retrieve]
+
+
+class QueryRetrieveSource:
+    """One PACS."""
+
+    def __init__(self, peer: QueryRetrieve, own_ae_title: str, database: Database, intake: Intake) -> None:
+        self.name = f"query/retrieve {peer.name}"
+        self._peer = peer
+        self._own_ae_title = own_ae_title
+        self._database = database
+        self._intake = intake
+
+    def candidates(self, patient: Patient) -> list[Candidate]:
+        query = identifier(
+            QueryRetrieveLevel="STUDY",
+            PatientID=_literal(patient.patient_id),
+            IssuerOfPatientID="",
+            PatientBirthDate="",
+            PatientSex="",
+            StudyInstanceUID="",
+            StudyDate="",
+            StudyTime="",
+            ModalitiesInStudy="",
+            StudyDescription="",
+        )
+        with associated(
+            self._peer, [build_context(StudyRootQueryRetrieveInformationModelFind)]
+        ) as association:
+            answers = list(self._find(association, query))
+            studies = [ds for ds in answers if _text(ds, "PatientID") == patient.patient_id]
+            return [
+                self._candidate(association, ds) for ds in studies if is_uid(_text(ds, "StudyInstanceUID"))
+            ]
+
+    def _find(self, association: Association, query: Dataset) -> Iterator[Dataset]:
+        responses = association.send_c_find(query, StudyRootQueryRetrieveInformationModelFind)
+        for count, (status, answer) in enumerate(responses):
+            code = status.get("Status")
+            if code is None:
+                raise UnreachableError("the answer to C-FIND broke off")
+            if code in PENDING:
+                if answer is not None and count < MOST_STUDIES:
+                    yield answer
+            elif code != 0x0000:
+                raise RefusedError("C-FIND", code)
+
+    def _candidate(self, association: Association, ds: Dataset) -> Candidate:
+        """Describe a study; body parts are known at the level of series only."""
+        uid = _text(ds, "StudyInstanceUID")
+        query = identifier(
+            QueryRetrieveLevel="SERIES",
+            StudyInstanceUID=uid,
+            SeriesInstanceUID="",
+            Modality="",
+            BodyPartExamined="",
+            SeriesDescription="",
+        )
+        series = list(self._find(association, query))
+        modalities = {_text(one, "Modality") for one in series} | set(_texts(ds, "ModalitiesInStudy"))
+        return Candidate(
+            study_instance_uid=StudyInstanceUID(uid),
+            study_date=_text(ds, "StudyDate"),
+            study_time=_text(ds, "StudyTime"),
+            modalities=tuple(sorted(modalities - {""})),
+            body_parts=_distinct(series, "BodyPartExamined"),
+            descriptions=_distinct([ds, *series], "StudyDescription", "SeriesDescription"),
+            patient=Patient(
+                _text(ds, "PatientID"),
+                _text(ds, "IssuerOfPatientID"),
+                _text(ds, "PatientBirthDate"),
+                _text(ds, "PatientSex"),
+            ),
+        )
+
+    def fetch(self, candidate: Candidate) -> tuple[Instance, ...]:
+        try:
+            self._get(candidate)
+        except PeerError as exc:
+            logger.info(
+                "C-GET failed, trying C-MOVE", extra={"source": self.name, "error": type(exc).__name__}
+            )
+            self._move(candidate)
+        else:
+            if not readable_instances(self._database, candidate):
+                self._move(candidate)
+        return readable_instances(self._database, candidate)
+
+    def _get(self, candidate: Candidate) -> None:
+        storage = _storage_contexts(candidate)
+        roles = [build_role(str(uid), scp_role=True) for uid in {c.abstract_syntax for c in storage} if uid]
+        contexts = [build_context(StudyRootQueryRetrieveInformationModelGet), *storage]
+        handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, self._on_store)]
+        with associated(self._peer, contexts, roles, handlers) as association:
+            query = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID=candidate.study_instance_uid)
+            try:
+                responses = association.send_c_get(query, StudyRootQueryRetrieveInformationModelGet)
+                _follow("C-GET", responses)
+            except ValueError as exc:
+                raise UnreachableError("C-GET is not supported") from exc
+
+    def _move(self, candidate: Candidate) -> None:
+        """Have the PACS send the study to our own listener; it marks what it sends with our AE title."""
+        context = build_context(StudyRootQueryRetrieveInformationModelMove)
+        with associated(self._peer, [context]) as association:
+            query = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID=candidate.study_instance_uid)
+            responses = association.send_c_move(
+                query, self._own_ae_title, StudyRootQueryRetrieveInformationModelMove
+            )
+            _follow("C-MOVE", responses)
+
+    def _on_store(self, event: evt.Event) -> int:
+        request = event.request
+        command = StoreCommand(
+            sop_class_uid=str(request.AffectedSOPClassUID or ""),
+            sop_instance_uid=str(request.AffectedSOPInstanceUID or ""),
+            transfer_syntax_uid=str(event.context.transfer_syntax),
+            calling_ae_title=self._peer.ae_title,
+            origin=Origin.RETRIEVED,
+        )
+        reception = self._intake.begin(command)
+        try:
+            reception.write(request.DataSet.getbuffer())
+            return reception.finish().status
+        except NodeError:
+            return PROCESSING_FAILURE
+
+
+def _follow(operation: str, responses: Iterator[tuple[Dataset, Dataset | None]]) -> None:
+    """Read responses to the end. Failed sub-operations are judged by what arrives, not by their counters."""
+    code: int | None = None
+    for status, _ in responses:
+        code = status.get("Status")
+        if code is None:
+            raise UnreachableError(f"the answer to {operation} broke off")
+    if code is not None and code != 0x0000 and code >> 12 != 0xB:
+        raise RefusedError(operation, code)
+
+
+def _storage_contexts(candidate: Candidate) -> list[PresentationContext]:
+    """Offer the image classes, native encodings in one context and each compressed one in its own.
+
+    So a PACS can send what it has as it has it. 127 contexts are the most that fit.
+    """
+    classes = [uid for uid in READABLE_CLASSES if _may_hold(uid, candidate)]
+    contexts = [build_context(uid, list(NATIVE)) for uid in classes]
+    contexts += [build_context(uid, syntax) for syntax in COMPRESSED for uid in classes]
+    return contexts[:127]
+
+
+def _may_hold(sop_class_uid: str, candidate: Candidate) -> bool:
+    is_ct = ".5.1.4.1.1.2" in sop_class_uid
+    is_radiograph = sop_class_uid.split("1.2.840.10008.5.1.4.1.1.")[-1].split(".")[0] == "1"
+    modalities = set(candidate.modalities)
+    if is_ct:
+        return "CT" in modalities or not modalities
+    if is_radiograph:
+        return bool(modalities & {"CR", "DX", "RG"}) or not modalities
+    return True
+
+
+def _literal(patient_id: str) -> str:
+    """Keep wildcards of a Patient ID from matching others (PS3.4 C.2.2.2.4): the answers are compared again."""
+    return patient_id
+
+
+def _text(ds: Dataset, keyword: str) -> str:
+    value = ds.get(keyword)
+    return "" if value is None else str(value).strip()
+
+
+def _texts(ds: Dataset, keyword: str) -> list[str]:
+    value = ds.get(keyword)
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else [str(one) for one in value]
+
+
+def _distinct(datasets: Sequence[Dataset], *keywords: str) -> tuple[str, ...]:
+    return tuple(sorted({text for ds in datasets for keyword in keywords if (text := _text(ds, keyword))}))

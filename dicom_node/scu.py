@@ -1,0 +1,264 @@
+"""The node as a client: sends objects by C-STORE, asks for studies by C-FIND, fetches them by C-GET or C-MOVE."""
+
+import logging
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.sop_class import Verification
+
+from dicom_node.errors import RefusedError, StorageError, UnreachableError
+from dicom_node.settings import Destination
+from dicom_node.storage import storage_error, sync_folder
+from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, is_uid
+
+logger = logging.getLogger(__name__)
+
+SOP_CLASS_NOT_SUPPORTED = 0x0122
+CANNOT_SEND = 0xC000
+MOST_CONTEXTS = 128
+"""Presentation contexts of one association (PS3.8 9.3.2.2: odd numbers up to 255)."""
+_NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
+
+
+class Peer(Protocol):
+    """Where an association goes; both `Destination` and `QueryRetrieve` settings are one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def ae_title(self) -> str | None: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int | None: ...
+    @property
+    def calling_ae_title(self) -> str: ...
+    @property
+    def timeout_s(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SendOutcome:
+    """How the sending of one object ended."""
+
+    sop_instance_uid: str
+    status: int | None
+    """Status of the C-STORE response; None if none came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sendable:
+    """One file as C-STORE sees it."""
+
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+
+
+def sendable(path: Path) -> Sendable:
+    """Look at a file's meta information, and at its data set where that says too little.
+
+    Raises:
+        StorageError: it cannot be read, or is not a DICOM instance that could be sent.
+    """
+    try:
+        ds = dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID", "SOPInstanceUID"])
+    except OSError as exc:
+        raise storage_error(exc) from exc
+    except (
+        InvalidDicomError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        NotImplementedError,
+        RecursionError,
+    ) as exc:
+        raise StorageError(f"no DICOM file ({type(exc).__name__})") from exc
+    meta = ds.file_meta
+    found = Sendable(
+        path,
+        str(meta.get("MediaStorageSOPClassUID") or ds.get("SOPClassUID") or ""),
+        str(meta.get("MediaStorageSOPInstanceUID") or ds.get("SOPInstanceUID") or ""),
+        str(meta.get("TransferSyntaxUID") or ""),
+    )
+    if not all(
+        is_uid(uid) for uid in (found.sop_class_uid, found.sop_instance_uid, found.transfer_syntax_uid)
+    ):
+        raise StorageError(
+            "no SOP Class, SOP Instance or Transfer Syntax UID: not an instance that can be sent"
+        )
+    return found
+
+
+def send_files(destination: Destination, paths: Sequence[Path]) -> list[SendOutcome]:
+    """Send files in order and return the status of every single one.
+
+    Raises:
+        UnreachableError: no association could be made, or the folder cannot be written.
+        StorageError: a file cannot be read.
+    """
+    files = [sendable(path) for path in paths]
+    if destination.kind == "folder":
+        return [_copy(file, destination) for file in files]
+    return list(send(destination, files))
+
+
+def send(peer: Peer, files: Sequence[Sendable]) -> Iterator[SendOutcome]:
+    """Send files in order over as few associations as their presentation contexts need.
+
+    Raises:
+        UnreachableError: no association could be made.
+    """
+    at = 0
+    while at < len(files):
+        contexts: dict[tuple[str, str], PresentationContext] = {}
+        end = at
+        while end < len(files) and len(contexts | (more := _contexts_of(files[end]))) <= MOST_CONTEXTS:
+            contexts |= more
+            end += 1
+        with associated(peer, list(contexts.values())) as association:
+            for file in files[at:end]:
+                yield SendOutcome(file.sop_instance_uid, _store(association, file))
+        at = end
+
+
+def _contexts_of(file: Sendable) -> dict[tuple[str, str], PresentationContext]:
+    """One context per class and encoding; native ones also in the default encoding that every peer must know."""
+    syntaxes = [file.transfer_syntax_uid]
+    if file.transfer_syntax_uid in _NATIVE and file.transfer_syntax_uid != ImplicitVRLittleEndian:
+        syntaxes.append(ImplicitVRLittleEndian)
+    return {(file.sop_class_uid, syntax): build_context(file.sop_class_uid, syntax) for syntax in syntaxes}
+
+
+def _store(association: Association, file: Sendable) -> int | None:
+    if not association.is_established:
+        return None
+    accepted = {
+        (str(context.abstract_syntax), str(context.transfer_syntax[0]))
+        for context in association.accepted_contexts
+    }
+    try:
+        if (file.sop_class_uid, file.transfer_syntax_uid) in accepted:
+            # With a path the encoded bytes go out as they are.
+            response = association.send_c_store(file.path)
+        elif (file.sop_class_uid, ImplicitVRLittleEndian) in accepted:
+            response = association.send_c_store(dcmread(file.path))
+        else:
+            return SOP_CLASS_NOT_SUPPORTED
+    except (ValueError, AttributeError, OSError) as exc:
+        logger.warning("object cannot be sent", extra={"error": type(exc).__name__})
+        return CANNOT_SEND
+    return response.Status if "Status" in response else None
+
+
+def _copy(file: Sendable, destination: Destination) -> SendOutcome:
+    assert destination.folder is not None  # noqa: S101 - checked by the settings
+    folder = destination.folder
+    part = folder / f".{uuid4().hex}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file.path, part)
+        with part.open("rb") as copied:
+            os.fsync(copied.fileno())
+        part.rename(folder / f"{file.sop_instance_uid}.dcm")
+        sync_folder(folder)
+    except OSError as exc:
+        part.unlink(missing_ok=True)
+        raise UnreachableError(f"{destination.name}: the folder cannot be written ({exc.strerror})") from exc
+    return SendOutcome(file.sop_instance_uid, 0x0000)
+
+
+def echo(peer: Peer) -> None:
+    """Ask a peer whether it is there (C-ECHO).
+
+    Raises:
+        UnreachableError: no association.
+        RefusedError: it answers with a failure.
+    """
+    with associated(peer, [build_context(Verification)]) as association:
+        response = association.send_c_echo()
+    status = response.get("Status")
+    if status is None:
+        raise UnreachableError(f"{peer.name}: no answer to C-ECHO")
+    if status != 0x0000:
+        raise RefusedError(f"{peer.name}: C-ECHO", status)
+
+
+@contextmanager
+def associated(
+    peer: Peer,
+    contexts: list[PresentationContext],
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+    handlers: Sequence[evt.EventHandlerType] = (),
+) -> Iterator[Association]:
+    """Hold an association with a peer; released on the way out.
+
+    Raises:
+        UnreachableError: the peer is not there, does not answer in time or rejects us; the message says which.
+    """
+    _config.LOG_REQUEST_IDENTIFIERS = False
+    _config.LOG_RESPONSE_IDENTIFIERS = False
+    _config.STORE_SEND_CHUNKED_DATASET = True
+    ae = AE(ae_title=peer.calling_ae_title)
+    ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = peer.timeout_s
+    association = ae.associate(
+        peer.host,
+        peer.port or 0,
+        contexts=contexts,
+        ae_title=peer.ae_title or "",
+        ext_neg=list(roles),
+        evt_handlers=[(evt.EVT_CONN_OPEN, _no_delay), *handlers],
+    )
+    if not association.is_established:
+        raise UnreachableError(_why_not(peer, association))
+    try:
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
+
+
+def _no_delay(event: evt.Event) -> None:
+    """Without it every object waits 40 ms: Nagle's algorithm against delayed acknowledgement."""
+    wrapper = event.assoc.dul.socket
+    if wrapper is not None and wrapper.socket is not None:
+        wrapper.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _why_not(peer: Peer, association: Association) -> str:
+    where = f"{peer.name} ({peer.ae_title} at {peer.host}:{peer.port})"
+    answer = association.acceptor.primitive
+    if association.is_rejected and answer is not None:
+        return f"{where} rejects the association: {answer.reason_str}"
+    if association.is_aborted and answer is not None:
+        return f"{where} accepts none of the offered presentation contexts"
+    return f"{where} does not answer"
+
+
+def identifier(**elements: str) -> Dataset:
+    """Build a query identifier from keywords; an empty value asks for the element to be returned."""
+    ds = Dataset()
+    for keyword, value in elements.items():
+        setattr(ds, keyword, value)
+    return ds

@@ -1,0 +1,261 @@
+"""The configuration: one TOML file plus environment variables, frozen; read in composition roots only.
+
+`MEDVERSA_<SECTION>_<FIELD>` overrides a field of `[node]`, `[broker]`, `[priors]` or `[worker]`, for example
+`MEDVERSA_NODE_PORT=11113`. `MEDVERSA_CONFIG` names the file where `--config` does not. Relative paths in the file
+are relative to the file.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dicom_node.errors import SettingsError
+
+ENVIRONMENT_PREFIX = "MEDVERSA_"
+OVERRIDABLE_SECTIONS = ("node", "broker", "priors", "worker")
+DATABASE_FILE = "node.sqlite"
+
+
+def _ae_title(value: str) -> str:
+    """Check the AE value representation (PS3.5 6.2): 1 to 16 printable ASCII characters, no backslash."""
+    stripped = value.strip()
+    if (
+        not 1 <= len(stripped) <= 16
+        or "\\" in stripped
+        or not (stripped.isascii() and stripped.isprintable())
+    ):
+        raise ValueError("an AE title has 1 to 16 printable ASCII characters and no backslash")
+    return stripped
+
+
+AETitle = Annotated[str, AfterValidator(_ae_title)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """One table of the file: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Node(Section):
+    """`[node]`: who the node is, where it listens and where it keeps things."""
+
+    ae_title: AETitle = "MEDVERSA"
+    """Our AE title; an association that calls another one is rejected. Default MEDVERSA."""
+    host: str = "127.0.0.1"
+    """Address to listen on. Default 127.0.0.1: this machine only."""
+    port: Port = 11112
+    """TCP port of the DICOM listener. Default 11112."""
+    data_dir: Path = Path("medversa-data")
+    """Folder of spool, results and database. Default medversa-data."""
+    database_url: str = ""
+    """SQLAlchemy URL of the index. Default: SQLite in data_dir."""
+    quiet_period_s: Seconds = 20.0
+    """Seconds without a new instance after which a study is complete. Default 20."""
+    accepted_calling: tuple[AETitle, ...] = ()
+    """Calling AE titles that may connect. Default empty: any from loopback, none from elsewhere."""
+    max_associations: Count = 64
+    """Associations served at once. Default 64."""
+    max_associations_per_peer: Count = 16
+    """Connections from one address at once. Default 16."""
+    max_pdu_bytes: Annotated[int, Field(ge=4096, le=1 << 20)] = 1 << 17
+    """Largest P-DATA-TF that we offer to receive, in bytes. Default 131072."""
+    network_timeout_s: Seconds = 60.0
+    """Seconds of silence after which an association is aborted. Default 60."""
+    min_free_bytes: Annotated[int, Field(ge=0)] = 512 << 20
+    """Free disk space in bytes below which C-STORE is answered 0xA700. Default 512 MiB."""
+    resend_after_s: Seconds = 60.0
+    """Seconds after which the message of a job that no worker has taken is sent again. Default 60."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_database(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or values.get("database_url"):
+            return values
+        folder = Path(str(values.get("data_dir", cls.model_fields["data_dir"].default)))
+        return {**values, "database_url": f"sqlite:///{folder / DATABASE_FILE}"}
+
+
+class Broker(Section):
+    """`[broker]`: how jobs reach workers."""
+
+    url: str = ""
+    """Broker URL, e.g. redis://127.0.0.1:6379/0. Default empty: folders under data_dir, no server needed."""
+
+
+class Destination(Section):
+    """`[[destinations]]`: where results go."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    """Name in `status` and logs; unique."""
+    kind: Literal["dicom", "folder"] = "dicom"
+    """`dicom` sends by C-STORE, `folder` writes files. Default dicom."""
+    ae_title: AETitle | None = None
+    """AE title of the destination (kind dicom)."""
+    host: str = "127.0.0.1"
+    """Its address (kind dicom). Default 127.0.0.1."""
+    port: Port | None = None
+    """Its TCP port (kind dicom)."""
+    folder: Path | None = None
+    """Where files go (kind folder)."""
+    calling_ae_title: AETitle = "MEDVERSA"
+    """How we call ourselves there. Default: our own AE title."""
+    timeout_s: Seconds = 30.0
+    """Seconds to wait for a connection or an answer. Default 30."""
+
+    @model_validator(mode="after")
+    def _has_address(self) -> Self:
+        if self.kind == "dicom" and (self.ae_title is None or self.port is None):
+            raise ValueError("a destination of kind dicom needs ae_title and port")
+        if self.kind == "folder" and self.folder is None:
+            raise ValueError("a destination of kind folder needs folder")
+        return self
+
+
+class QueryRetrieve(Section):
+    """`[[query_retrieve]]`: a PACS that is asked for priors by C-FIND and C-GET or C-MOVE."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    """Name in results, `status` and logs; unique."""
+    ae_title: AETitle
+    """AE title of the PACS."""
+    host: str = "127.0.0.1"
+    """Its address. Default 127.0.0.1."""
+    port: Port
+    """Its TCP port."""
+    calling_ae_title: AETitle = "MEDVERSA"
+    """How we call ourselves there. Default: our own AE title."""
+    timeout_s: Seconds = 30.0
+    """Seconds to wait for a connection or an answer. Default 30."""
+
+
+class Priors(Section):
+    """`[priors]`: how hard earlier studies are looked for."""
+
+    limit: Annotated[int, Field(ge=0, le=10)] = 2
+    """Most priors given to the model. Default 2."""
+    budget_s: Seconds = 120.0
+    """Seconds in which all sources must have answered; later ones are not asked. Default 120."""
+
+
+class Worker(Section):
+    """`[worker]`: how studies are read."""
+
+    weights: str = "medversa-demo"
+    """Name of shipped weights, or a folder with others. Default medversa-demo."""
+    device: Literal["auto", "cpu", "cuda"] | str = "auto"
+    """Where the model runs: auto, cpu, cuda or cuda:N. Default auto."""
+    lease_s: Seconds = 60.0
+    """Seconds for which a worker holds a job without renewing. Default 60."""
+    max_attempts: Count = 3
+    """How often a reading is started before the job fails. Default 3."""
+    time_limit_s: Seconds = 1800.0
+    """Seconds after which a reading is stopped. Default 1800."""
+
+
+class NodeSettings(Section):
+    """The whole configuration."""
+
+    node: Node = Field(default_factory=Node)
+    """The node itself."""
+    broker: Broker = Broker()
+    """The queue."""
+    destinations: tuple[Destination, ...] = ()
+    """Where results go; none: they stay in data_dir."""
+    query_retrieve: tuple[QueryRetrieve, ...] = ()
+    """Where priors are asked for besides the node's own store."""
+    priors: Priors = Priors()
+    """The search for priors."""
+    worker: Worker = Worker()
+    """The workers."""
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        for kind, entries in (("destinations", self.destinations), ("query_retrieve", self.query_retrieve)):
+            names = [entry.name for entry in entries]
+            if len(set(names)) < len(names):
+                raise ValueError(f"two {kind} have the same name")
+        return self
+
+
+def load_settings(path: Path | None, environment: Mapping[str, str] | None = None) -> NodeSettings:
+    """Read the configuration; without a file, defaults and environment alone.
+
+    Raises:
+        SettingsError: the file is missing or no TOML, a key is unknown, or a value does not fit.
+    """
+    environment = os.environ if environment is None else environment
+    if path is None and (named := environment.get(f"{ENVIRONMENT_PREFIX}CONFIG")):
+        path = Path(named)
+    values = _read_file(path) if path is not None else {}
+    _override(values, environment)
+    _resolve_paths(values, Path.cwd() if path is None else path.resolve().parent)
+    _name_ourselves(values)
+    try:
+        return NodeSettings.model_validate(values)
+    except ValidationError as exc:
+        raise SettingsError(_one_line(exc, path)) from exc
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise SettingsError(
+            f"{path}: cannot be read ({exc.strerror}); write it or leave out --config"
+        ) from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"{path}: not a TOML file: {exc}") from exc
+
+
+def _override(values: dict[str, Any], environment: Mapping[str, str]) -> None:
+    for section in OVERRIDABLE_SECTIONS:
+        prefix = f"{ENVIRONMENT_PREFIX}{section.upper()}_"
+        for variable, text in environment.items():
+            if variable.startswith(prefix):
+                field = variable.removeprefix(prefix).lower()
+                table = values.setdefault(section, {})
+                if isinstance(table, dict):
+                    table[field] = (
+                        tuple(filter(None, text.split(","))) if field == "accepted_calling" else text
+                    )
+
+
+def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
+    """Make relative paths absolute, so that node and worker agree wherever they are started."""
+    node = values.setdefault("node", {})
+    if isinstance(node, dict):
+        node["data_dir"] = str(folder / str(node.get("data_dir", Node.model_fields["data_dir"].default)))
+    destinations = values.get("destinations")
+    for entry in destinations if isinstance(destinations, list) else ():
+        if isinstance(entry, dict) and isinstance(entry.get("folder"), str):
+            entry["folder"] = str(folder / entry["folder"])
+
+
+def _name_ourselves(values: dict[str, Any]) -> None:
+    node = values.get("node")
+    own = node.get("ae_title") if isinstance(node, dict) else None
+    if own is None:
+        return
+    for key in ("destinations", "query_retrieve"):
+        entries = values.get(key)
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, dict):
+                entry.setdefault("calling_ae_title", own)
+
+
+def _one_line(exc: ValidationError, path: Path | None) -> str:
+    error = exc.errors(include_url=False, include_input=False)[0]
+    key = ".".join(str(part) for part in error["loc"])
+    where = "environment" if path is None else str(path)
+    more = f" (and {exc.error_count() - 1} more)" if exc.error_count() > 1 else ""
+    if error["type"] == "extra_forbidden":
+        return f"{where}: unknown key {key}; see `medversa-node serve --help`{more}"
+    return f"{where}: {key or 'file'}: {error['msg']}{more}"

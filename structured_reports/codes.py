@@ -1,7 +1,8 @@
 """The one reviewed table from the model's labels to coded concepts.
 
-A SNOMED CT code is here only if it is in a DICOM context group or in a curated public value set; a label without one
-gets a code of our own scheme, which every object declares (PS3.3 C.12.1.1.6, Coding Scheme Identification).
+A SNOMED CT code is here only if it is in a DICOM context group or in a curated public value set; a label
+without one gets a code of our own scheme, which every report declares (PS3.3 C.12.1, Coding Scheme
+Identification).
 """
 
 from dataclasses import dataclass
@@ -145,7 +146,7 @@ CONCEPTS: dict[str, Concept] = {
     "consolidation": _finding(_sct("95436008", "Lung consolidation"), LUNG),
     "pleural effusion": _finding(_sct("60046008", "Pleural effusion"), PLEURA),
     "pneumothorax": _finding(_sct("36118008", "Pneumothorax"), PLEURA),
-    # codes.SCT.Cardiomegaly of pydicom is another concept (287272002, an enlarged septal foramen): never use it.
+    # codes.SCT.Cardiomegaly of pydicom is another concept (287272002, enlarged septal foramen): never use it.
     "enlarged cardiac silhouette": _finding(_sct("8186001", "Cardiomegaly"), HEART),
     # chest anatomy
     "left lung": _organ(LUNG, Laterality.LEFT),

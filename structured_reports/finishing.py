@@ -1,4 +1,4 @@
-"""The last touch on every object: dates of the run, stable identifiers, literal identity, our file meta information."""
+"""The last touch on every object: dates of the run, stable identifiers, the patient's identity, file meta."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -17,8 +17,8 @@ LEAST_SIDE = 1.0
 def rectangle(box: BoundingBox, header: Dataset) -> NDArray[np.float64]:
     """Turn a box into a closed polyline of (column, row) points, (5, 2), clockwise from the top left.
 
-    Sub-pixel coordinates as of SCOORD and GSPS units PIXEL: (0, 0) is the outer corner of the first pixel and the
-    far edge is at (Columns, Rows) (PS3.3 C.18.6.1.1, C.10.5.1.2). What lies outside is cut off.
+    Sub-pixel coordinates as of SCOORD and GSPS units PIXEL: (0, 0) is the outer corner of the first pixel and
+    the far edge is at (Columns, Rows) (PS3.3 C.18.6.1.1, C.10.5.1.2). What lies outside is cut off.
 
     Raises:
         CoordinatesError: not finite, inverted, or less than a pixel of it lies inside the image.

@@ -24,10 +24,10 @@ TYPE_2 = (
     "StudyID",
     "StudyTime",
 )
-"""Type 2 attributes of Patient and General Study (PS3.3 C.7.1.1, C.7.2.1): results must have them, sources may not."""
+"""Type 2 of Patient and General Study (PS3.3 C.7.1.1, C.7.2.1): results must have them, sources may not."""
 
 IDENTITY = ("PatientID", "PatientName", "PatientSex", "AccessionNumber", "StudyID", "IssuerOfPatientID")
-"""What an archive files by: written back as the source has it, legal or not, or the result would be someone else's."""
+"""What an archive files by: written back as the source has it, or the result would be someone else's."""
 
 NOT_COPIED = ("PatientComments", "OperatorsName", "AdditionalPatientHistory", "SpecificCharacterSet")
 """Free text and names that no result needs."""
@@ -40,9 +40,9 @@ _SEXES = {"", "M", "F", "O"}
 def normalised(source: Dataset) -> Dataset:
     """Copy a source header so that a result can be built on it; `source` is left as it is.
 
-    Text of nested items is decoded with the character set of the source, which results do not keep. Absent type 2
-    attributes are added empty, illegal values blanked or dropped, empty sequences dropped, pixel data left behind.
-    The name is left out until the object is finished: highdicom prints names that it doubts in warnings.
+    Text of nested items is decoded with the character set of the source, which results do not keep. Absent
+    type 2 attributes are added empty, illegal values blanked or dropped, empty sequences dropped, pixel data
+    left behind. The name is left out until the object is finished: highdicom prints it in warnings.
 
     Raises:
         SourceError: Study, Series or SOP Instance UID is missing.
@@ -52,7 +52,7 @@ def normalised(source: Dataset) -> Dataset:
             raise SourceError(f"a source has no {keyword}")
     with config.disable_value_validation():
         header = Dataset()
-        header.update({tag: source[tag] for tag in source.keys() if _is_kept(tag)})
+        header.update({element.tag: element for element in source if _is_kept(element.tag)})
         header = deepcopy(header)
         header.set_original_encoding(None, None, source.get("SpecificCharacterSet") or default_encoding)
         header.decode()

@@ -11,6 +11,6 @@ _SEPARATOR = "\x1f"
 def uid_from(*fields: str) -> UID:
     """Make a UUID-derived UID (PS3.5 B.2) from ordered fields.
 
-    Fields are joined by a separator, unlike pydicom's `entropy_srcs`, where ("ab", "c") and ("a", "bc") collide.
+    Fields are joined by a separator; with pydicom's `entropy_srcs` ("ab", "c") and ("a", "bc") collide.
     """
     return UID(f"2.25.{uuid5(_NAMESPACE, _SEPARATOR.join(fields)).int}")

@@ -25,7 +25,9 @@ IMPLEMENTATION_VERSION_NAME = "MEDVERSA_NODE_1"
 CONTENT_QUALIFICATION = "RESEARCH"
 
 DISCLAIMER = "AI-generated draft. Research use only. Not verified by a physician."
-DEMO_NOTICE = "Demonstration weights, trained on synthetic phantoms only: nothing in this object is a clinical statement."
+DEMO_NOTICE = (
+    "Demonstration weights, trained on synthetic phantoms only: nothing here is a clinical statement."
+)
 
 
 def is_own_result(ds: Dataset) -> bool:
@@ -70,7 +72,8 @@ def contributing_equipment(model: ModelIdentity, run: Run) -> ContributingEquipm
         software_versions=[run.software_version[:64], model.version[:64]],
         contribution_datetime=run.started_at,
         contribution_description=(
-            f"AI model {model.name} of family {model.family}, {training}, weights sha256 {model.weights_sha256}"
+            f"AI model {model.name} of family {model.family}, {training}, "
+            f"weights sha256 {model.weights_sha256}"
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Tracking identifiers (PS3.16 TID 4108): the same thing in the same patient keeps its UID from study to study."""
+"""Tracking identifiers (PS3.16 TID 4108): a thing in a patient keeps its UID from study to study."""
 
 from dataclasses import dataclass
 
@@ -32,8 +32,8 @@ class Tracker:
     def box_of(self, finding: Finding, ordinal: int) -> Tracking:
         """Name one box of a finding, `ordinal` counting from 0.
 
-        A single box is the finding's place and shares its UID, so that a viewer which merges groups by UID shows box
-        and certainty as one. Of several boxes each is a thing of its own: merged, all but one would vanish.
+        A single box is the finding's place and shares its UID: viewers that merge groups by UID show box and
+        certainty as one. Of several boxes each is a thing of its own: merged, all but one would vanish.
         """
         if len(finding.boxes) == 1:
             return self.finding(finding.label, finding.laterality)

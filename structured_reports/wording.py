@@ -8,13 +8,14 @@ NO_PRIOR = "No prior study was available to the software: nothing was compared."
 NOT_COMPARED = "A prior study was available to the software, but no comparison was made."
 NOT_JUDGED = "The software does not judge this study."
 NO_PRESENT_FINDING = "None of the findings that the software looks for was called present."
+CUT_OFF = "The structure reaches the end of the stack: the volume is that of the part inside it."
 CONTRADICTION = (
     "{label}: the comparison says {status}, the classification says {presence}; the change is not coded."
 )
 
 
 def series_description(kind: str, modality: Modality, revision: int) -> str:
-    """Name a series in a PACS list, e.g. `AI findings, Chest radiograph (RESEARCH)`; LO, at most 64 characters."""
+    """Name a series in a PACS list, e.g. `AI findings, Chest radiograph (RESEARCH)`; LO."""
     again = f" rev {revision}" if revision > 1 else ""
     return f"AI {kind}, {_KINDS[modality]}{again} (RESEARCH)"
 

@@ -49,6 +49,17 @@ def composite(name: Code, ds: Dataset) -> CompositeContentItem:
     )
 
 
+def narrowed(item: Dataset) -> ContentItem:
+    """Tell the type checker what highdicom's templates hold.
+
+    Raises:
+        TypeError: it is no content item.
+    """
+    if not isinstance(item, ContentItem):
+        raise TypeError("not a content item")
+    return item
+
+
 def container(
     name: Code,
     children: Sequence[ContentItem],

@@ -1,7 +1,7 @@
 """The image library (PS3.16 TID 1600), which viewers dereference unasked.
 
-Built here, not by highdicom, whose library refuses sources without spacing, thickness or orientation, every enhanced
-multi-frame image and dermoscopy. Descriptors that all images share stand once in the group.
+Built here, not by highdicom, whose library refuses sources without spacing, thickness or orientation, every
+enhanced multi-frame image and dermoscopy. Descriptors that all images share stand once in the group.
 """
 
 from highdicom.sr import ContentItem, RelationshipTypeValues

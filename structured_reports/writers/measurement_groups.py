@@ -1,7 +1,7 @@
 """The measurement groups of a report: findings (TID 1501), boxes (TID 1410), masks (TID 1410 and 1411).
 
-A group with a box holds no number: viewers look for the coordinates inside the first number and miss the box. The
-certainty of a boxed finding stands in the finding's own group under the same Tracking UID.
+A group with a box holds no number: viewers look for the coordinates inside the first number and miss the box.
+The certainty of a boxed finding stands in the finding's own group under the same Tracking UID.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from highdicom.sr import (
 from pydicom.dataset import Dataset
 
 from model.reading import BoundingBox, Finding, Laterality, Mask, Presence
-from structured_reports import codes
+from structured_reports import codes, wording
 from structured_reports.codes import Concept, concept_of
 from structured_reports.errors import SourceError
 from structured_reports.geometry import frame_numbers, pixel_area_mm2, rectangle
@@ -81,7 +81,7 @@ def _finding_group(draft: Draft, finding: Finding, changes: Sequence[ChangeSaid]
         items.append(content.text(codes.COMMENT, concept.note))
     if finding.evidence.strip():
         items.append(content.text(codes.COMMENT, finding.evidence))
-    return _extended(group[0], items)
+    return _extended(content.narrowed(group[0]), items)
 
 
 def _change_group(draft: Draft, change: ChangeSaid) -> ContentItem:
@@ -97,7 +97,7 @@ def _change_group(draft: Draft, change: ChangeSaid) -> ContentItem:
         qualitative_evaluations=answers,
         source_images=_source_images(draft, ()),
     )
-    return _extended(group[0], change_items(draft, change))
+    return _extended(content.narrowed(group[0]), change_items(draft, change))
 
 
 def _box_group(draft: Draft, box: BoundingBox, side: Laterality | None, tracking: Tracking) -> ContentItem:
@@ -117,7 +117,7 @@ def _box_group(draft: Draft, box: BoundingBox, side: Laterality | None, tracking
         finding_sites=[_site(concept, side)],
         geometric_purpose=codes.BOUNDED_BY,
     )
-    return group[0]
+    return content.narrowed(group[0])
 
 
 def _anatomy_groups(draft: Draft) -> list[ContentItem]:
@@ -168,7 +168,7 @@ def _planar_mask_group(
         measurements=measurements,
         finding_category=concept.category,
     )
-    return group[0]
+    return content.narrowed(group[0])
 
 
 def _volume_group(draft: Draft, mask: Mask, tracking: Tracking, segment: tuple[Dataset, int]) -> ContentItem:
@@ -191,7 +191,9 @@ def _volume_group(draft: Draft, mask: Mask, tracking: Tracking, segment: tuple[D
         measurements=[Measurement(codes.VOLUME, _rounded(volume_cm3), codes.CUBIC_CENTIMETRE)],
         finding_category=concept.category,
     )
-    return group[0]
+    cut_off = bool(mask.voxels[0].any() or mask.voxels[-1].any())
+    comments = [content.text(codes.COMMENT, wording.CUT_OFF)] if cut_off else []
+    return _extended(content.narrowed(group[0]), comments)
 
 
 def _segment(draft: Draft, tracking: Tracking) -> tuple[Dataset, int]:

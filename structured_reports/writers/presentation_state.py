@@ -158,7 +158,7 @@ def _caption_box(corners: NDArray[np.float64], header: Dataset) -> tuple[float, 
 
 
 def _polarity(header: Dataset) -> PresentationLUTTransformation:
-    """Keep MONOCHROME1 dark on bright: its state must invert what IDENTITY would show inverted (PS3.3 C.11.6)."""
+    """Keep the polarity: with IDENTITY a MONOCHROME1 image would be shown inverted (PS3.3 C.11.6)."""
     inverse = header.PhotometricInterpretation == "MONOCHROME1"
     return PresentationLUTTransformation(presentation_lut_shape="INVERSE" if inverse else "IDENTITY")
 

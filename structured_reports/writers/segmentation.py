@@ -1,4 +1,4 @@
-"""Masks as Segmentation objects (PS3.3 A.51): one per source series, or per source image where it has no place in space."""
+"""Masks as Segmentations (PS3.3 A.51): one per source stack, multi-frame instance or planar image."""
 
 from collections.abc import Sequence
 
@@ -39,12 +39,13 @@ def write_segmentations(draft: Draft) -> tuple[Dataset, ...]:
         if series_uid not in series_uids:
             series_uids.append(series_uid)
         number = FIRST_SERIES_NUMBER + series_uids.index(series_uid)
-        results.append(_segmentation(draft, masks, sources, number=number, instance_number=len(results) + 1))
+        instance_number = 1 + sum(result.SeriesNumber == number for result in results)
+        results.append(_segmentation(draft, masks, sources, number=number, instance_number=instance_number))
     return tuple(results)
 
 
 def _grouped(draft: Draft) -> dict[str, list[TrackedMask]]:
-    """Group masks that can share one object: those of one stack, one multi-frame instance or one planar image."""
+    """Group masks that can share one object: of one stack, one multi-frame instance or one planar image."""
     groups: dict[str, list[TrackedMask]] = {}
     for mask, tracking in draft.tracked_masks():
         header = draft.header_of(mask.frames[0])
@@ -99,7 +100,7 @@ def _segmentation(
 
 
 def _type_for(source: Dataset) -> SegmentationTypeValues:
-    """Choose BINARY, unless frames would not end on a byte: then archives cannot cut them out (Orthanc answers 400)."""
+    """Choose BINARY, unless frames would end inside a byte: archives cannot cut those out."""
     ends_on_byte = int(source.Rows) * int(source.Columns) % 8 == 0
     return SegmentationTypeValues.BINARY if ends_on_byte else SegmentationTypeValues.FRACTIONAL
 
@@ -140,8 +141,8 @@ def _described(draft: Draft, number: int, mask: Mask, tracking: Tracking) -> Seg
 def _fit_planar_source(result: Segmentation, source: Dataset) -> None:
     """Make a segmentation of a projection image or photograph valid and harmless.
 
-    Patient Orientation is type 2C without an orientation in space (PS3.3 C.7.6.1). Pixel Measures without orientation
-    make GDCM abort, and with it the archive that previews the object.
+    Patient Orientation is type 2C without an orientation in space (PS3.3 C.7.6.1). Pixel Measures without
+    orientation make GDCM abort, and with it the archive that previews the object.
     """
     shared = result.SharedFunctionalGroupsSequence[0]
     if "PlaneOrientationSequence" in shared:

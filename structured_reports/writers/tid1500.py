@@ -61,7 +61,7 @@ _CLASSES = {
 def write_report(
     draft: Draft, report_class: ReportClass = ReportClass.COMPREHENSIVE_3D
 ) -> tuple[Dataset, ...]:
-    """Write the one report of a run; it stands in the series alone, as viewers show the newest of a series only."""
+    """Write the one report of a run, alone in its series: viewers show only the newest of a series."""
     reading, run = draft.reading, draft.run
     source = draft.sources.current[0]
     place = series_place(
@@ -102,7 +102,7 @@ def is_complete(reading: Reading) -> bool:
 
 
 def _evidence(draft: Draft) -> list[Dataset]:
-    """List everything the report rests on; the first instance decides into which study the report is filed."""
+    """List everything the report rests on; the first instance decides which study the report is filed in."""
     further = [draft.headers[ds.SOPInstanceUID] for ds in draft.sources.evidence]
     priors = [draft.headers[ds.SOPInstanceUID] for prior in draft.sources.priors for ds in prior.instances]
     reports = [
@@ -168,12 +168,11 @@ def _algorithm(draft: Draft) -> list[ContentItem]:
     """Identify the algorithm once for all groups (TID 4019)."""
     model = draft.reading.model
     weights = "demonstration weights trained on phantoms" if model.demo_weights else "trained weights"
-    return list(
-        AlgorithmIdentification(
-            name=model.name[:64],
-            version=model_version(model),
-            parameters=[f"weights sha256 {model.weights_sha256}", weights],
-            family=Code(codes.ARTIFICIAL_INTELLIGENCE.value, "DCM", codes.ARTIFICIAL_INTELLIGENCE.meaning),
-            manufacturer=MANUFACTURER,
-        )
+    items = AlgorithmIdentification(
+        name=model.name[:64],
+        version=model_version(model),
+        parameters=[f"weights sha256 {model.weights_sha256}", weights],
+        family=Code(codes.ARTIFICIAL_INTELLIGENCE.value, "DCM", codes.ARTIFICIAL_INTELLIGENCE.meaning),
+        manufacturer=MANUFACTURER,
     )
+    return [content.narrowed(item) for item in items]

@@ -127,7 +127,9 @@ def ellipse(ds: Dataset, *, low: tuple[float, float], high: tuple[float, float])
     return (((j - centre[0]) / radius[0]) ** 2 + ((i - centre[1]) / radius[1]) ** 2 <= 1)[None]
 
 
-def box(label: str, ds: Dataset, side: Laterality | None = None, **corners: tuple[float, float]) -> BoundingBox:
+def box(
+    label: str, ds: Dataset, side: Laterality | None = None, **corners: tuple[float, float]
+) -> BoundingBox:
     low, high = corners.get("low", (0.25, 0.25)), corners.get("high", (0.75, 0.5))
     rows, columns = int(ds.Rows), int(ds.Columns)
     return BoundingBox(

@@ -82,7 +82,7 @@ def display(rng: np.random.Generator, log: Picture) -> Picture:
     high += rng.uniform(-0.08, 0.12) * (high - low)
     shown = np.clip((log - low) / max(high - low, 1e-3), 0, 1) ** rng.uniform(0.7, 1.5)
     if rng.random() < 0.35:
-        shown = 0.5 - 0.5 * np.cos(np.pi * shown) if rng.random() < 0.7 else np.sqrt(shown) * 0.9 + 0.05
+        shown = 0.5 - 0.5 * np.cos(np.pi * shown) if rng.random() < 0.7 else shown**0.75 * 0.9 + 0.05
     return (shown * rng.uniform(0.8, 1.0) + rng.uniform(0.0, 0.1)).clip(0, 1).astype(np.float32)
 
 

@@ -24,6 +24,7 @@ from model.training.phantoms.truth import ChangeTruth, ChestCase, ChestView, Fin
 
 MARGIN = 1.09
 LEAST_VISIBILITY = 1.5
+TRIES = 6
 HEART = "enlarged cardiac silhouette"
 # How many findings a person has over both dates; with a fifth resolved, about a quarter of current images is normal.
 _COUNT_WITH_PRIOR = (0.17, 0.35, 0.30, 0.18)
@@ -40,10 +41,9 @@ class _Course:
     before: float
 
 
-def _course(rng: np.random.Generator, label: str, with_prior: bool) -> _Course:
+def _course(rng: np.random.Generator, label: str, status: ChangeStatus) -> _Course:
     lesion = draw_lesion(rng, label)
     least = SMALLEST_EXTENT[label]
-    status = ChangeStatus(rng.choice(list(ChangeStatus))) if with_prior else ChangeStatus.NEW
     if status in (ChangeStatus.INCREASED, ChangeStatus.DECREASED):
         small = rng.uniform(least, 0.62)
         large = rng.uniform(max(1.6 * small, 0.4), 1.0)
@@ -53,6 +53,12 @@ def _course(rng: np.random.Generator, label: str, with_prior: bool) -> _Course:
     now = 0.0 if status is ChangeStatus.RESOLVED else extent
     before = 0.0 if status is ChangeStatus.NEW else extent * rng.uniform(0.96, 1.04)
     return _Course(lesion, status, now, max(before, least) if before else 0.0)
+
+
+def _choices(rng: np.random.Generator, label: str, paired: bool) -> list[_Course]:
+    """Return places and sizes to try in turn for one finding; the status is settled once, so that none is favoured."""
+    status = ChangeStatus(rng.choice(list(ChangeStatus))) if paired else ChangeStatus.NEW
+    return [_course(rng, label, status) for _ in range(1 if label == HEART else TRIES)]
 
 
 def _pose(rng: np.random.Generator, torso: Torso, heart_ratio: float) -> Pose:
@@ -76,7 +82,7 @@ def _pose(rng: np.random.Generator, torso: Torso, heart_ratio: float) -> Pose:
 
 
 def _heart_ratio(rng: np.random.Generator, usual: float, extent: float) -> float:
-    return ratio_of_extent(extent) if extent else float(np.clip(usual + rng.normal(0, 0.01), 0.38, 0.492))
+    return ratio_of_extent(extent) if extent else float(np.clip(usual + rng.normal(0, 0.008), 0.38, 0.482))
 
 
 class _Exposure:
@@ -135,19 +141,26 @@ class _Exposure:
 
 
 def _keep_visible(
-    courses: list[_Course], dates: list[_Exposure]
+    courses: list[list[_Course]], dates: list[_Exposure]
 ) -> tuple[list[_Course], list[dict[Lesion, tuple[Trace, float, float]]]]:
     """Draw every lesion at both dates; one that is hidden, cut off or in another's place is left out of both."""
     kept: list[_Course] = []
     drawn: list[dict[Lesion, tuple[Trace, float, float]]] = [{} for _ in dates]
-    for course in courses:
-        extents = (course.now, course.before)[: len(dates)]
-        tries = [date.trace(course.lesion, e) if e else None for date, e in zip(dates, extents, strict=True)]
-        if all(found is None or _stands(found, others) for found, others in zip(tries, drawn, strict=True)):
+    for choice in courses:
+        for course in choice:
+            extents = (course.now, course.before)[: len(dates)]
+            tries = [
+                date.trace(course.lesion, e) if e else None for date, e in zip(dates, extents, strict=True)
+            ]
+            if not all(
+                found is None or _stands(found, others) for found, others in zip(tries, drawn, strict=True)
+            ):
+                continue
             kept.append(course)
             for found, others, extent in zip(tries, drawn, extents, strict=True):
                 if found is not None:
                     others[course.lesion] = (*found, extent)
+            break
     return kept, drawn
 
 
@@ -170,9 +183,9 @@ def make_chest_case(seed: int, *, size: int = 224, with_prior: bool | None = Non
     count = int(rng.choice(4, p=_COUNT_WITH_PRIOR if paired else _COUNT_ALONE))
     labels = [str(label) for label in rng.permutation(CHEST_FINDINGS)[:count]]
     # The heart is part of the body that the others are drawn on, so it goes first.
-    courses = [_course(rng, label, paired) for label in sorted(labels, key=lambda label: label != HEART)]
-    heart = next((c for c in courses if c.lesion.label == HEART), None)
-    usual = rng.normal(0.46, 0.024)
+    courses = [_choices(rng, label, paired) for label in sorted(labels, key=lambda label: label != HEART)]
+    heart = next((choice[0] for choice in courses if choice[0].lesion.label == HEART), None)
+    usual = rng.normal(0.455, 0.022)
     extents = [(heart.now, heart.before) if heart else (0.0, 0.0)][0]
     dates = [
         _Exposure(np.random.default_rng([seed, 21 + n]), torso, _heart_ratio(rng, usual, extents[n]), size)

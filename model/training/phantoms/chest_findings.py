@@ -15,12 +15,13 @@ LARGEST_CONSOLIDATION_MM = 62.0
 LARGEST_EFFUSION_MM = 165.0
 LARGEST_PNEUMOTHORAX_MM = 62.0
 
+# An extent of 0.25 is a ratio of 0.55, the border; what is drawn keeps off it by more than a pixel.
 SMALLEST_EXTENT = {
     "lung nodule": 8.0 / LARGEST_NODULE_MM,
     "consolidation": 0.32,
     "pleural effusion": 0.18,
-    "pneumothorax": 0.22,
-    "enlarged cardiac silhouette": 0.25,
+    "pneumothorax": 0.3,
+    "enlarged cardiac silhouette": 0.32,
 }
 
 
@@ -81,10 +82,10 @@ def nodule(lesion: Lesion, extent: float, scene: Scene) -> Trace:
     angle = np.arctan2(dz, dx)
     waves = sum(rng.normal(0, 0.05) * np.cos(k * angle + rng.uniform(0, 6.3)) for k in range(2, 7))
     distance = np.hypot(dx, dz) / (radius * (1 + waves))
-    density = rng.uniform(1.0, 1.5) * (1 - LUNG_DENSITY)
+    density = rng.uniform(1.2, 1.9) * (1 - LUNG_DENSITY)
     chord = 2 * radius * np.sqrt(np.clip(1 - distance**2, 0, None))
     # Small nodules that show at all are denser than water: granulomas, or drawn so.
-    chord = chord * density * max(1.0, 16.0 / (2 * radius)) ** 0.8
+    chord = chord * density * max(1.0, 17.0 / (2 * radius)) ** 0.9
     return Trace(chord.astype(np.float32), (distance < 1) & scene.fields[lung])
 
 
@@ -144,9 +145,9 @@ def pneumothorax(lesion: Lesion, extent: float, scene: Scene) -> Trace:
     field, deep = scene.fields[lung], scene.thickness[lung]
     outside = away - edge
     air = np.clip(outside / 2.0, 0, 1) * (deep > 0)
-    line = np.exp(-((outside / 1.3) ** 2)) * field * 7.0
-    fallen = (1 - air) * deep * 0.06 * (0.4 + extent)
-    water = line + fallen - air * (deep * LUNG_DENSITY * 0.9 + scene.vessels)
+    line = np.exp(-((outside / 1.3) ** 2)) * field * 9.0
+    fallen = (1 - air) * deep * 0.08 * (0.5 + extent)
+    water = line + fallen - air * (deep * LUNG_DENSITY + scene.vessels)
     return Trace(water.astype(np.float32), (outside > 0) & field)
 
 

@@ -57,7 +57,7 @@ def _melanoma(canvas: Canvas, pale: Picture, inside: Picture, edge: Picture) -> 
     for colour in colours[1:]:
         where = np.clip(smooth_noise(rng, canvas.shape, 6) * 1.6 - rng.uniform(0.1, 0.9), 0, 1)
         image = mix(image, colour, where * inside * 0.9)
-    image = mix(image, (0.17, 0.1, 0.07), network(canvas, rng.uniform(20, 30), 0.34) * inside * 0.5)
+    image = mix(image, (0.17, 0.1, 0.07), network(canvas, rng.uniform(34, 56), 0.34) * inside * 0.5)
     veil = np.clip(smooth_noise(rng, canvas.shape, 5) * 1.6 - 0.2, 0, 1) * np.clip(edge / 0.15, 0, 1)
     image = mix(image, (0.36, 0.40, 0.52), gaussian_filter(veil, 3) * rng.uniform(0.55, 0.95))
     if rng.random() < 0.5:
@@ -79,7 +79,7 @@ def _nevus(canvas: Canvas, pale: Picture, inside: Picture, edge: Picture) -> Pic
     image = mix(pale, brown, inside * (0.55 + 0.4 * centre * rng.uniform(-0.3, 1.0)))
     kind = rng.random()
     if kind < 0.6:
-        net = network(canvas, rng.uniform(20, 34), 0.3)
+        net = network(canvas, rng.uniform(36, 60), 0.3)
         image = mix(image, (0.30, 0.18, 0.11), net * inside * (0.75 - 0.4 * centre))
     elif kind < 0.85:
         image = mix(
@@ -108,13 +108,13 @@ def _actinic(canvas: Canvas, pale: Picture, inside: Picture, edge: Picture) -> P
     rng = canvas.rng
     red = np.clip(0.6 + 0.3 * smooth_noise(rng, canvas.shape, 9), 0, 1)
     image = mix(pale, (0.82, 0.42, 0.38), inside * red * rng.uniform(0.5, 0.8))
-    net = network(canvas, rng.uniform(12, 18), 0.4)
+    net = network(canvas, rng.uniform(20, 32), 0.4)
     image = mix(image, (0.90, 0.68, 0.60), (1 - net) * inside * 0.35)
     scale = np.clip(smooth_noise(rng, canvas.shape, (26, 26)) * 1.4 - 0.9, 0, 1)
     scale *= np.clip(smooth_noise(rng, canvas.shape, 6) + 0.4, 0, 1)
     image = mix(image, (0.97, 0.92, 0.82), scale * inside * rng.uniform(0.5, 0.95))
     if rng.random() < 0.4:
-        image = mix(image, (0.55, 0.38, 0.28), network(canvas, 16, 0.35) * inside * 0.4)
+        image = mix(image, (0.55, 0.38, 0.28), network(canvas, 34, 0.35) * inside * 0.4)
     return mix(
         image, (0.72, 0.25, 0.22), threads(canvas, edge, int(rng.integers(6, 20)), branching=False) * 0.5
     )
@@ -142,7 +142,7 @@ def _keratosis(canvas: Canvas, pale: Picture, inside: Picture, edge: Picture) ->
 def _fibroma(canvas: Canvas, pale: Picture, inside: Picture, edge: Picture) -> Picture:
     rng = canvas.rng
     image = mix(pale, (0.72, 0.50, 0.40), inside * rng.uniform(0.5, 0.75))
-    image = mix(image, (0.48, 0.30, 0.21), network(canvas, rng.uniform(24, 36), 0.28) * inside * 0.55)
+    image = mix(image, (0.48, 0.30, 0.21), network(canvas, rng.uniform(40, 64), 0.28) * inside * 0.55)
     reach = max(float(edge.max()), 1e-3)
     scar = np.clip((edge / reach - rng.uniform(0.35, 0.55)) / 0.18, 0, 1)
     texture = np.clip(0.85 + 0.15 * smooth_noise(rng, canvas.shape, 14), 0, 1)

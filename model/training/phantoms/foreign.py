@@ -30,10 +30,6 @@ def _turned_chest(rng: np.random.Generator, size: int) -> Picture:
     return np.rot90(view, int(rng.integers(1, 4))).copy()
 
 
-def _negative_chest(rng: np.random.Generator, size: int) -> Picture:
-    return 1 - chest.make_chest_case(int(rng.integers(2**31)), size=size, with_prior=False).current.pixels
-
-
 def _blank(rng: np.random.Generator, size: int) -> Picture:
     value = rng.choice([0.0, 1.0, rng.random()])
     return np.full((size, size), value, np.float32) + rng.choice([0.0, 0.004]) * rng.standard_normal(

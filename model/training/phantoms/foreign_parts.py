@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from model.training.phantoms import torso as anatomy
 from model.training.phantoms.abdomen import make_abdomen_case
@@ -32,7 +33,7 @@ def _round(level: Picture, depth: float) -> Picture:
 def lateral_chest(rng: np.random.Generator, size: int) -> Picture:
     """Project a torso from the side: spine at the back, sternum in front, one heart, overlapping lungs."""
     person = draw_torso(rng)
-    x, z, pitch = _frame(size, rng.uniform(380, 460))
+    x, z, pitch = _frame(size, rng.uniform(300, 400))
     z = z + np.float32(0.42 * person.height)
     deep = anatomy.depth_profile(person, z)
     apex = np.clip((person.height - z) / 30, 0, 1)
@@ -40,11 +41,13 @@ def lateral_chest(rng: np.random.Generator, size: int) -> Picture:
     y = x - lean
     wide, thick = anatomy.body_profile(person, z)
     thick = thick * 1.08
-    body = _round((y / thick) ** 2 * (np.abs(y) < thick) + 2.0 * (np.abs(y) >= thick), 1.6) * wide
-    body *= np.where(z > person.height, 0.62, 1.0)
+    body = _round((y / thick) ** 2, 1.6) * np.minimum(wide, 1.25 * person.half_width)
+    arms = _round(((y + 25) / 85) ** 2 + ((z - person.height - 40) / 95) ** 2, 130.0)
+    body = np.maximum(body, arms)
     dome = person.dome_step * -0.5 - np.where(y > 0, (y / 60.0) ** 2 * 26, (y / 80.0) ** 2 * 10)
     inside = (np.abs(y) < 0.97 * deep) & (z > dome) & (z < person.height)
     lung = 2 * person.half_width * 0.78 * np.sqrt(np.clip(1 - (y / deep) ** 2, 0, 1)) * apex * inside
+    lung = gaussian_filter(lung, 1.0)
     heart = _round(((y + 22) / 52) ** 2 + ((z - dome - 50) / 62) ** 2, 95.0)
     water = body - 0.72 * np.clip(lung - heart, 0, None)
     spine_y = 0.78 * deep
@@ -157,9 +160,24 @@ def animal(rng: np.random.Generator, size: int) -> Picture:
     depth = 175 + 25 * np.cos(x / 170)
     t = (back + 35 - z) / depth
     water = 150 * np.sqrt(np.clip(4 * t * (1 - t), 0, None)) * (0.75 + 0.25 * np.cos(x / 260))
-    split = x + 0.75 * (z - back + depth * 0.5) - rng.uniform(10, 70)
-    lung = (t > 0.24) & (t < 0.86) & (split < 0) & (x > -120)
-    water = water - 92 * lung * np.sqrt(np.clip(1 - ((t - 0.55) / 0.4) ** 2, 0, None))
+    bow = rng.uniform(0.0015, 0.004)
+    split = x + bow * (z - back + depth) ** 2 - 40 + 0.35 * (z - back + depth * 0.5) - rng.uniform(10, 70)
+    front = -135 + 0.006 * (z - back + 0.45 * depth) ** 2
+    lung = np.clip((t - 0.22) / 0.06, 0, 1) * np.clip((0.9 - t) / 0.1, 0, 1)
+    lung = lung * np.clip(-split / 9, 0, 1) * np.clip((x - front) / 14, 0, 1)
+    water = water - 92 * lung * np.sqrt(np.clip(1 - ((t - 0.55) / 0.45) ** 2, 0, None))
+    for _ in range(70):
+        start = np.array([rng.normal(-45, 12), 0.0, float(back.mean()) - rng.uniform(65, 95)])
+        way = rng.normal(0, 1, 3) * np.array([1.2, 0, 0.8])
+        line = (
+            start
+            + way * np.linspace(0, 38, 20)[:, None]
+            + rng.normal(0, 0.3) * np.linspace(0, 5, 20)[:, None] ** 2
+        )
+        water = (
+            water
+            + _draw(tube(line.astype("f4"), np.linspace(2.6, 0.8, 20).astype("f4"), 0.9), size, pitch) * lung
+        )
     cx, cz = rng.uniform(-70, -25), back.mean() - depth.mean() * 0.42
     water = water + _round(((x - cx) / 42) ** 2 + ((z - cz) / 52) ** 2, 70.0) * lung
     water = (

@@ -9,10 +9,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
+from scipy.ndimage import gaussian_filter
 
 from model.training.phantoms import torso as anatomy
 from model.training.phantoms.strokes import Cloud, splat, tube
-from model.training.phantoms.texture import smooth_noise
+from model.training.phantoms.texture import power_noise, smooth_noise
 from model.training.phantoms.torso import Torso
 
 Picture = NDArray[np.float32]
@@ -118,6 +119,9 @@ class Scene:
         left = person.mediastinum_left * np.interp(
             tau, [-0.4, 0, 0.12, 0.3, 0.5, 1.2], [1.2, 1.0, 0.8, 0.8, 0.95, 0.7]
         )
+        wobble = np.random.default_rng([person.seed, 4])
+        right = right + 1.8 * smooth_noise(wobble, (self.shape[0],), 9)[:, None]
+        left = left + 1.8 * smooth_noise(wobble, (self.shape[0],), 9)[:, None]
         knob = np.sqrt(np.maximum(person.knob_radius**2 - (self.z - self.knob_z) ** 2, 0.0))
         left = np.where(knob > 0, np.maximum(left, person.knob_x + knob), left)
         return right.astype(np.float32), left.astype(np.float32)
@@ -138,12 +142,18 @@ class Scene:
         left = PchipInterpolator(*np.array(_HEART_LEFT).T)(np.clip(t, 0, 1))
         right = PchipInterpolator(*np.array(_HEART_RIGHT).T)(np.clip(t, 0, 1))
         close = np.sqrt(np.clip(1 - np.clip((0.1 - t) / 0.1, 0, 1) ** 2, 0, 1))
-        close = close * np.sqrt(np.clip(1 - np.clip((t - 0.93) / 0.07, 0, 1) ** 2, 0, 1))
         width = self._heart_width()
         left, right = (
             left * close * width * person.heart_left_part,
             right * close * width * (1 - person.heart_left_part),
         )
+        # Towards the great vessels the heart takes the mediastinum's own width: no shoulder where they meet.
+        blend = np.clip((t - 0.62) / 0.38, 0, 1)
+        blend = blend * blend * (3 - 2 * blend)
+        left = left * (1 - blend) + self.mediastinum[1] * blend
+        right = right * (1 - blend) - self.mediastinum[0] * blend
+        rounded = np.sqrt(np.clip(1 - np.clip((t - 0.86) / 0.14, 0, 1) ** 2, 0, 1))
+        left, right = left * rounded, right * rounded
         middle, half = (left - right) / 2, np.maximum((left + right) / 2, 1e-3)
         s = (x - middle) / half
         inside = (t > 0) & (t < 1) & (np.abs(s) < 1)
@@ -204,7 +214,8 @@ class Scene:
     def vessels(self) -> Picture:
         """Water (J, I) of the pulmonary vessels beyond aerated lung."""
         aerated = (self.thickness["right lung"] + self.thickness["left lung"]) > 4.0
-        return self.splat(self._breathe(anatomy.vessels(self.torso))) * aerated
+        lumen = self.splat(self._breathe(anatomy.vessels(self.torso)))
+        return gaussian_filter(lumen, 0.55, truncate=2.5) * aerated
 
     def _body(self) -> Picture:
         half_width, half_depth = anatomy.body_profile(self.torso, self.z)
@@ -249,7 +260,9 @@ class Scene:
         bow = np.array([6.0 + 10.0 * person.age, 0, 0]) * np.sin(np.pi * t)
         down = knob * (1 - t) + low * t + bow
         rise = np.array([[-12, -25, self.knob_z - 60], [-10, -22, self.knob_z - 15], [5, 0, self.knob_z + 4]])
-        return tube(np.concatenate([rise, down]).astype(np.float32), person.knob_radius * 0.92, 0.34)
+        return tube(
+            np.concatenate([rise, down]).astype(np.float32), min(person.knob_radius, 17.0) * 0.92, 0.17
+        )
 
     def airway(self) -> Cloud:
         """Return trachea and main bronchi as missing water."""
@@ -290,10 +303,14 @@ class Scene:
     def water(self) -> Picture:
         """Path length (J, I) in mm of water without vessels and findings."""
         body = self._body()
-        aerated = self.thickness["right lung"] + self.thickness["left lung"]
+        # Breath and heartbeat soften every border between air and tissue.
+        aerated = gaussian_filter(
+            self.thickness["right lung"] + self.thickness["left lung"], 0.8, truncate=2.5
+        )
         rng = np.random.default_rng([self.torso.seed, 2])
         lumpy = smooth_noise(rng, self.shape, (9, 9)) * 0.02 + smooth_noise(rng, self.shape, (40, 40)) * 0.006
         soft = body * (1 + lumpy) - (1 - LUNG_DENSITY) * np.minimum(aerated, 0.85 * body)
+        soft = soft + power_noise(rng, self.shape, -2.3) * (1.2 + 0.022 * aerated)
         liver = np.clip((self.dome("right lung") - self.z) / 30.0, 0, 1) * (self.x < 40) * 9.0
         total = soft + liver - np.minimum(self._belly_gas(), 0.7 * body) + self._spine()[0]
         heart_and_aorta = self.splat(self._aorta())

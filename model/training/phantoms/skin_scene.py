@@ -57,8 +57,8 @@ def paint_skin(canvas: Canvas) -> Picture:
 def network(canvas: Canvas, pitch: float, thickness: float) -> Picture:
     """Draw a pigment network (J, I), 0 to 1: dark lines around pale holes, warped so that no two holes agree."""
     rng = canvas.rng
-    x = canvas.x + 0.035 * smooth_noise(rng, canvas.shape, 9) + 0.012 * smooth_noise(rng, canvas.shape, 24)
-    y = canvas.y + 0.035 * smooth_noise(rng, canvas.shape, 9) + 0.012 * smooth_noise(rng, canvas.shape, 24)
+    x = canvas.x + 0.03 * smooth_noise(rng, canvas.shape, 9) + 0.012 * smooth_noise(rng, canvas.shape, 24)
+    y = canvas.y + 0.03 * smooth_noise(rng, canvas.shape, 9) + 0.012 * smooth_noise(rng, canvas.shape, 24)
     turn = rng.uniform(0, np.pi)
     waves = sum(
         np.cos(pitch * np.pi * 0.62 * (x * np.cos(turn + k * np.pi / 3) + y * np.sin(turn + k * np.pi / 3)))
@@ -135,7 +135,7 @@ def _hair(canvas: Canvas) -> Picture:
         turn = angle + bend * t * 3
         step = np.stack([np.cos(turn), np.sin(turn)], -1) * (t[1] * size)
         lines.append(
-            (rng.uniform(0, size, 2) + np.cumsum(step, 0) - step.sum(0) / 2, size * rng.uniform(0.003, 0.008))
+            (rng.uniform(0, size, 2) + np.cumsum(step, 0) - step.sum(0) / 2, size * rng.uniform(0.002, 0.006))
         )
     return _draw_lines(canvas, lines)
 

@@ -60,7 +60,7 @@ def tube(
     radius = np.broadcast_to(np.asarray(radius_mm, np.float32), (len(path),))
     radius = np.interp(np.linspace(0, 1, len(line)), np.linspace(0, 1, len(path)), radius).astype(np.float32)
     spacing = float(np.linalg.norm(np.diff(line, axis=0), axis=1).mean())
-    count = int(np.clip(np.ceil(2.0 * float(radius.max()) / 1.1), 1, 31))
+    count = int(np.clip(np.ceil(2.9 * float(radius.max()) / step_mm), 1, 61))
     u = ((np.arange(count) + 0.5) / count * 2.0 - 1.0).astype(np.float32)
     inner = 1.0 - wall
     chord = np.sqrt(1.0 - u**2) - (1.0 - core) * np.sqrt(np.maximum(inner**2 - u**2, 0.0))

@@ -81,8 +81,8 @@ def draw_torso(rng: np.random.Generator) -> Torso:
         left_narrower=rng.normal(0.985, 0.015),
         heart_left_part=float(np.clip(rng.normal(0.69, 0.05), 0.58, 0.8)),
         heart_height=rng.normal(0.56, 0.04),
-        knob_x=rng.normal(20.0 + 8.0 * age, 3.0),
-        knob_radius=rng.normal(13.5 + 5.0 * age, 1.5),
+        knob_x=rng.normal(7.0 + 6.0 * age, 2.0),
+        knob_radius=rng.normal(19.0 + 3.0 * age, 1.5),
         mediastinum_right=rng.normal(25.0 + 3.0 * fat, 3.5),
         mediastinum_left=rng.normal(24.0 + 2.0 * fat, 3.0),
         scoliosis=rng.normal(0.0, 4.0),
@@ -91,7 +91,7 @@ def draw_torso(rng: np.random.Generator) -> Torso:
         rib_density=rng.normal(1.15 - 0.35 * age, 0.15),
         arm_angle=rng.uniform(0.05, 0.6),
         shoulder=rng.normal(0.0, 12.0),
-        vessel_gain=rng.normal(1.0, 0.15),
+        vessel_gain=rng.normal(1.3, 0.2),
         lateral_bend=(rng.normal(0, 0.02), rng.normal(0, 0.018), rng.normal(0, 0.012)),
     )
 
@@ -267,8 +267,8 @@ def vessels(torso: Torso) -> Cloud:
             start = np.repeat(points[:, -1], 2, axis=0)
             heading = np.repeat(heading, 2, axis=0) + rng.normal(0, 0.3, (2 * len(heading), 3))
             heading /= np.linalg.norm(heading, axis=1, keepdims=True)
-            radius = np.repeat(radius, 2) * rng.uniform(0.62, 0.88, 2 * len(radius))
-            length = np.repeat(length, 2) * rng.uniform(0.7, 1.05, 2 * len(length))
+            radius = np.repeat(radius, 2) * rng.uniform(0.66, 0.92, 2 * len(radius))
+            length = np.repeat(length, 2) * rng.uniform(0.72, 1.1, 2 * len(length))
     return join(parts)
 
 

@@ -4,6 +4,7 @@ import os
 import socket
 from functools import cached_property
 
+import torch
 from celery import Celery
 
 from dicom_node.database.engine import open_database
@@ -26,7 +27,7 @@ class WorkerProcess:
 
     @cached_property
     def reader(self) -> Reader:
-        return Reader(load_family(self.settings.worker.weights, self.settings.worker.device))
+        return Reader(load_family(self.settings.worker.weights, torch_device(self.settings.worker.device)))
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -36,10 +37,17 @@ class WorkerProcess:
             settings=self.settings,
             database=database,
             store=InstanceStore(data_dir, database),
-            results=ResultStore(data_dir, database),
+            results=ResultStore(data_dir, database, [d.name for d in self.settings.destinations]),
             reader=lambda: self.reader,
             owner=f"{socket.gethostname()}:{os.getpid()}",
         )
+
+
+def torch_device(setting: str) -> str:
+    """Resolve `auto` to the GPU if there is one, else the CPU."""
+    if setting != "auto":
+        return setting
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def build_app(settings: NodeSettings) -> Celery:
@@ -47,8 +55,8 @@ def build_app(settings: NodeSettings) -> Celery:
     app = celery_app(settings)
     process = WorkerProcess(settings)
 
-    @app.task(name=READ_STUDY)
     def read_study(job_id: int) -> None:
         process.pipeline.take(JobId(job_id))
 
+    app.task(read_study, name=READ_STUDY)
     return app

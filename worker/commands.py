@@ -12,12 +12,13 @@ from dicom_node.settings import load_settings
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="The node's TOML file.")
 @click.option("--concurrency", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
 @click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
-def worker(config: Path | None, concurrency: int, log_level: str) -> None:
+@click.option("--log-json", is_flag=True, help="Log one JSON object per line.")
+def worker(config: Path | None, concurrency: int, log_level: str, log_json: bool) -> None:
     """Run a worker: take jobs from the queue, read studies, deliver the results."""
     from worker.app import build_app
 
     settings = load_settings(config)
-    configure_logging(log_level)
+    configure_logging(log_level, as_json=log_json)
     app = build_app(settings)
     arguments = ["worker", "--pool", "prefork", "--concurrency", str(concurrency), "--loglevel", log_level]
     app.worker_main([*arguments, "--without-gossip", "--without-mingle", "--hostname", "medversa@%h"])

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,7 +75,7 @@ class Pipeline:
         with watch.hop("priors"):
             search = find_priors(study, self.settings, self.database, self.store)
         with watch.hop("prepare"):
-            prepared = preparation.prepare(study, search)
+            prepared = preparation.prepare(study, job.revision, search)
         with watch.hop("load_model"):
             reader = self.reader()
         with watch.hop("model"):
@@ -121,7 +121,7 @@ class Pipeline:
         return job.attempts < self.settings.worker.max_attempts
 
     @contextmanager
-    def _heartbeat(self, lease: Lease) -> Iterator[None]:
+    def _heartbeat(self, lease: Lease) -> Generator[None]:
         """Renew the lease while the body runs; a lost lease is noticed at the next fenced write."""
         over = threading.Event()
 

@@ -11,8 +11,9 @@ from dicom_node.database.engine import Database
 from dicom_node.errors import StorageError
 from dicom_node.storage import InstanceStore
 from dicom_node.study import Instance, Prior, PriorSearch, Reason, SOPInstanceUID, Study, StudyInstanceUID
-from model.imaging import Selection, select_images
+from model.imaging.selection import Selection, select_images
 from model.reading import ClinicalContext, Modality, PriorImages, ReadingRequest, Task
+from model.volume import FrameKey, PlanarImage, Volume
 from structured_reports.sources import PriorSource, Sources
 from worker.errors import NothingToReadError
 
@@ -50,28 +51,29 @@ class StudyPreparation:
     database: Database
     store: InstanceStore
 
-    def prepare(self, study: Study, search: PriorSearch) -> PreparedStudy:
+    def prepare(self, study: Study, revision: int, search: PriorSearch) -> PreparedStudy:
         """Select images of the study and its priors.
 
         Raises:
             NothingToReadError: no image of the study is one that the model reads.
         """
-        datasets = self._load(self.database.instances.of_study(study.study_instance_uid), may_quarantine=True)
+        instances = self.database.instances.of_study(study.study_instance_uid, revision)
+        datasets = self._load(instances, may_quarantine=True)
         selection = select_images(datasets)
         self._quarantine(selection)
-        if selection.modality is None or not selection.images:
-            reason = Reason.PIXEL_DATA if selection.faults and not selection.images else Reason.NO_IMAGES
-            raise NothingToReadError(reason, "; ".join(selection.left_out) or reason.value)
+        if selection.modality is None:
+            raise NothingToReadError(Reason.NO_IMAGES, selection.reason)
+        read = datasets_of(selection, datasets)
         priors, prior_sources, notes = self._priors(study, selection, search)
         request = ReadingRequest(
             modality=selection.modality,
             images=selection.images,
             tasks=PROTOCOLS[selection.modality],
             priors=tuple(priors),
-            context=clinical_context(selection.read[0]),
+            context=clinical_context(read[0]),
         )
-        sources = Sources(current=selection.read, priors=tuple(prior_sources))
-        return PreparedStudy(request, sources, (*selection.left_out, *search.notes, *notes))
+        sources = Sources(current=read, priors=tuple(prior_sources))
+        return PreparedStudy(request, sources, (*selection.caveats, *search.notes, *notes))
 
     def _load(self, instances: Sequence[Instance], *, may_quarantine: bool) -> list[Dataset]:
         datasets: list[Dataset] = []
@@ -88,10 +90,9 @@ class StudyPreparation:
         return datasets
 
     def _quarantine(self, selection: Selection) -> None:
-        for fault in selection.faults:
-            self.database.refusals.quarantine_instance(
-                SOPInstanceUID(fault.sop_instance_uid), Reason.PIXEL_DATA, fault.reason
-            )
+        for fault in selection.faulty:
+            uid = SOPInstanceUID(fault.sop_instance_uid)
+            self.database.refusals.quarantine_instance(uid, Reason.PIXEL_DATA, fault.reason)
 
     def _priors(
         self, study: Study, current: Selection, search: PriorSearch
@@ -100,13 +101,14 @@ class StudyPreparation:
         sources: list[PriorSource] = []
         notes: list[str] = []
         for prior in search.priors:
-            selection = select_images(self._load(prior.instances, may_quarantine=False))
+            datasets = self._load(prior.instances, may_quarantine=False)
+            selection = select_images(datasets)
             if selection.modality is not current.modality or not selection.images:
                 notes.append("An earlier study was found but holds no image that can be compared.")
                 continue
             images.append(PriorImages(selection.images, days_between(prior, study)))
             report = self.latest_report(prior.study_instance_uid)
-            sources.append(PriorSource(selection.read, prior.study_date, report))
+            sources.append(PriorSource(datasets_of(selection, datasets), prior.study_date, report))
         return images, sources, notes
 
     def latest_report(
@@ -120,6 +122,18 @@ class StudyPreparation:
             if result.modality == "SR" and (before is None or revisions.get(result.job_id, before) < before)
         ]
         return dcmread(reports[-1].path) if reports else None
+
+
+def datasets_of(selection: Selection, datasets: Sequence[Dataset]) -> tuple[Dataset, ...]:
+    """Return the data sets of the frames that are read, each once, in the order of the images."""
+    by_uid = {str(ds.get("SOPInstanceUID", "")): ds for ds in datasets}
+    uids = dict.fromkeys(frame.sop_instance_uid for image in selection.images for frame in frames_of(image))
+    return tuple(by_uid[uid] for uid in uids)
+
+
+def frames_of(image: PlanarImage | Volume) -> tuple[FrameKey, ...]:
+    """Return the frames of an image, in voxel order."""
+    return image.frames if isinstance(image, Volume) else (image.frame,)
 
 
 def clinical_context(ds: Dataset) -> ClinicalContext:

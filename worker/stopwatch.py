@@ -1,7 +1,7 @@
 """How long each hop of a study's walk took."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ class Stopwatch:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def hop(self, name: str) -> Iterator[None]:
+    def hop(self, name: str) -> Generator[None]:
         """Time the body as part of hop `name`, also when it fails."""
         started = time.monotonic()
         try:

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -212,7 +212,7 @@ def own_program(name: str, config: Path, log: Path, *arguments: str) -> Program:
 
 
 @contextlib.contextmanager
-def stopping(programs: Sequence[Program]) -> Iterator[None]:
+def stopping(programs: Sequence[Program]) -> Generator[None]:
     """Stop all programs in reverse order of their start on the way out."""
     try:
         yield

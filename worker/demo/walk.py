@@ -15,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from dicom_node.database.engine import Database, open_database
+from dicom_node.errors import StorageError
 from dicom_node.settings import load_settings
 from dicom_node.study import Job, JobState, StudyInstanceUID, StudyState
 from worker.demo.arrivals import Arrival, arrival_of, draw_pictures, fetch, fetch_from_folder
@@ -160,8 +161,9 @@ def _walk(console: Console, site: Site, studies: Sequence[WrittenStudy], timeout
 def state_of(database: Database, study_instance_uid: str) -> tuple[Job | None, str, bool]:
     """Return the newest job of a study, its state in words, and whether it is over."""
     uid = StudyInstanceUID(study_instance_uid)
-    study = database.studies.find(uid)
-    if study is None:
+    try:
+        study = database.studies.get(uid)
+    except StorageError:
         refused = [r for r in database.refusals.all() if r.study_instance_uid in {study_instance_uid, ""}]
         return None, f"refused: {refused[-1].reason}" if refused else "not received", bool(refused)
     jobs = [job for job in database.jobs.of_study(uid) if job.revision == study.revision]

@@ -29,9 +29,9 @@ def _axes(
     extent = float(rng.uniform(38.0, 70.0) if rng.random() < 0.4 else rng.uniform(70.0, 230.0))
     top = float(np.clip(rng.uniform(-120.0, 40.0), -190.0 + extent, 40.0))
     reach = 2.0 * (build.half_width + build.muscle + build.fat)
-    field = reach * rng.uniform(1.06, 1.5)
+    field = reach * rng.uniform(1.06, 1.6)
     step = field / shape[2], field / shape[1], extent / shape[0]
-    middle = rng.normal(0, 0.12 * (field - reach) + 1.0), rng.normal(0, 0.12 * (field - reach) + 1.0)
+    middle = np.clip(rng.normal(0, 0.18, 2), -0.4, 0.4) * (field - reach)
     x = (np.arange(shape[2]) + 0.5) * step[0] - field / 2 + middle[0]
     y = (np.arange(shape[1]) + 0.5) * step[1] - field / 2 + middle[1]
     z = top - extent + (np.arange(shape[0]) + 0.5) * step[2]

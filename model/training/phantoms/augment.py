@@ -61,23 +61,23 @@ def expose(rng: np.random.Generator, water: Picture) -> Picture:
     size = water.shape[0]
     mu = rng.uniform(0.0145, 0.019)
     primary = np.exp(-mu * water)
-    total = primary + rng.uniform(0.15, 0.6) * gaussian_filter(
+    total = primary + rng.uniform(0.1, 0.5) * gaussian_filter(
         primary, size / rng.uniform(8, 16), truncate=2.5
     )
-    total = gaussian_filter(total, rng.uniform(0.25, 0.75) * size / 224, truncate=3)
-    quanta = 10 ** rng.uniform(4.0, 5.6)
+    total = gaussian_filter(total, rng.uniform(0.2, 0.6) * size / 224, truncate=3)
+    quanta = 10 ** rng.uniform(4.5, 6.0)
     total = total + np.sqrt(total / quanta) * rng.standard_normal(water.shape).astype(np.float32)
     log = -np.log(np.clip(total, 1e-5, None))
-    log = log + rng.uniform(0, 0.02) * power_noise(rng, water.shape, -1.6)
+    log = log + rng.uniform(0.004, 0.03) * power_noise(rng, water.shape, -1.6)
     sharp = rng.uniform(0.1, 0.8) * (log - gaussian_filter(log, size / rng.uniform(45, 90), truncate=2.5))
-    level = rng.uniform(0.0, 0.45) * gaussian_filter(log, size / rng.uniform(5, 9), truncate=2)
+    level = rng.uniform(0.0, 0.4) * gaussian_filter(log, size / rng.uniform(5, 9), truncate=2)
     return (log + sharp - level).astype(np.float32)
 
 
 def display(rng: np.random.Generator, log: Picture) -> Picture:
     """Window a log image to 0..1 with a random contrast, gamma and curve."""
     step = log[::3, ::3]
-    low, high = np.percentile(step, [rng.uniform(0.5, 6.0), rng.uniform(97.0, 99.9)])
+    low, high = np.percentile(step, [rng.uniform(1.0, 11.0), rng.uniform(97.0, 99.9)])
     low -= rng.uniform(-0.05, 0.15) * (high - low)
     high += rng.uniform(-0.08, 0.12) * (high - low)
     shown = np.clip((log - low) / max(high - low, 1e-3), 0, 1) ** rng.uniform(0.7, 1.5)

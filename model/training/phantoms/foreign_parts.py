@@ -66,7 +66,12 @@ def lateral_chest(rng: np.random.Generator, size: int) -> Picture:
 
 def _bone(path: NDArray[np.float64], radius: Picture | float, rng: np.random.Generator) -> Cloud:
     return tube(
-        path.astype(np.float32), np.asarray(radius, np.float32), rng.uniform(1.2, 1.9), wall=0.35, core=0.3
+        path.astype(np.float32),
+        np.asarray(radius, np.float32),
+        rng.uniform(1.2, 1.9),
+        wall=0.35,
+        core=0.3,
+        step_mm=0.7,
     )
 
 
@@ -101,7 +106,11 @@ def hand(rng: np.random.Generator, size: int) -> Picture:
         along = np.array([np.sin(angle), 0, np.cos(angle)])
         root = np.array([(k - 2) * 11.0, 0, -20.0])
         water = water + _draw(
-            tube((root + along * np.linspace(0, far[-1] + 22, 40)[:, None]).astype("f4"), 9, 0.8), size, pitch
+            tube(
+                (root + along * np.linspace(0, far[-1] + 22, 40)[:, None]).astype("f4"), 9, 0.8, step_mm=0.7
+            ),
+            size,
+            pitch,
         )
         for a, b in zip(far[:-1], far[1:], strict=True):
             line = root + along * np.linspace(a + 1.5, b - 1.5, 16)[:, None]

@@ -114,10 +114,10 @@ class Scene:
         """Right and left border in x (J, 1) of the mediastinum above the heart, aortic knob included."""
         person = self.torso
         tau = anatomy.depth_below_apex(person, self.z)
-        flare = np.interp(tau, [-0.4, 0.0, 0.1, 0.35, 0.45, 0.6, 1.2], [1.1, 0.9, 0.8, 0.86, 1.1, 0.9, 0.7])
+        flare = np.interp(tau, [-0.4, 0.0, 0.1, 0.35, 0.45, 0.6, 1.2], [1.1, 0.9, 0.8, 0.86, 1.1, 0.75, 0.5])
         right = -person.mediastinum_right * flare
         left = person.mediastinum_left * np.interp(
-            tau, [-0.4, 0, 0.12, 0.3, 0.5, 1.2], [1.2, 1.0, 0.8, 0.8, 0.95, 0.7]
+            tau, [-0.4, 0, 0.12, 0.3, 0.5, 1.2], [1.2, 1.0, 0.8, 0.8, 0.9, 0.5]
         )
         wobble = np.random.default_rng([person.seed, 4])
         right = right + 1.8 * smooth_noise(wobble, (self.shape[0],), 9)[:, None]
@@ -157,7 +157,7 @@ class Scene:
         middle, half = (left - right) / 2, np.maximum((left + right) / 2, 1e-3)
         s = (x - middle) / half
         inside = (t > 0) & (t < 1) & (np.abs(s) < 1)
-        chord = 2 * (0.36 * width + 12.0) * np.sqrt(np.clip(1 - s**2, 0, 1)) * close
+        chord = 2 * (0.36 * width + 12.0) * np.sqrt(np.clip(1 - s**2, 0, 1)) * close * rounded
         return np.where(inside, chord, 0.0).astype(np.float32), inside
 
     def _heart_width(self) -> float:
@@ -196,14 +196,16 @@ class Scene:
             away = side * self.x
             u = np.clip(away / np.maximum(self.lateral[lung], 1.0), 0, 1)
             half = deep * (1 - u**2.6) ** (1 / 2.6)
-            inside = (away < self.lateral[lung]) & (away > np.maximum(border, apex))
+            inside = ((away < self.lateral[lung]) & (away > np.maximum(border, apex))).astype(np.float32)
+            # In front of and behind the great vessels the lungs reach towards the midline.
+            inside += 0.2 * ((away > 0) & (away <= border) & (self.z < person.height - 18))
             # Behind the dome the lung reaches down into the recess: depth left over by a parabolic dome.
             sunk = np.clip((self.dome(lung) - self.z) / 62.0, 0, None)
             left_over = np.clip(1 - 0.42 - 0.9 * np.sqrt(sunk), 0, 1) * half
             depth = np.where(sunk > 0, left_over, 2 * half)
             chord = self.heart[0]
             overlap = np.clip(np.minimum(half, -24 + chord / 2) - np.maximum(-half, -24 - chord / 2), 0, None)
-            found[lung] = (np.clip(depth - np.where(chord > 0, overlap + 14, 0), 0, None) * inside).astype(
+            found[lung] = (np.clip(depth - np.where(chord > 0, overlap + 50, 0), 0, None) * inside).astype(
                 np.float32
             )
         return found
@@ -246,7 +248,7 @@ class Scene:
         pitch = (self.torso.height + 62.0) / 10.4
         phase = np.mod((self.torso.height + 12.0 - z) / pitch + 0.5, 1.0) - 0.5
         body = np.clip((0.43 - np.abs(phase)) / 0.05, 0, 1)
-        bone = 30.0 * (0.42 - 0.2 * self.torso.age) * np.sqrt(np.clip(1 - u**4, 0, None)) * body
+        bone = 30.0 * (0.34 - 0.16 * self.torso.age) * np.sqrt(np.clip(1 - u**4, 0, None)) * body
         side = (
             9.0 * np.clip((0.14 - np.abs(phase + 0.2)) / 0.05, 0, 1) * np.clip((2.1 - np.abs(u)) / 0.2, 0, 1)
         )

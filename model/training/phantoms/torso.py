@@ -72,7 +72,7 @@ def draw_torso(rng: np.random.Generator) -> Torso:
         half_width=138.0 * size * rng.normal(1.0, 0.04),
         half_depth=84.0 * size * rng.normal(1.0, 0.08),
         height=225.0 * size * rng.normal(1.0, 0.07),
-        wall=22.0 + 16.0 * fat,
+        wall=15.0 + 14.0 * fat,
         front_wall=16.0 + 11.0 * fat,
         age=age,
         dome_right=rng.uniform(34.0, 66.0),
@@ -87,7 +87,7 @@ def draw_torso(rng: np.random.Generator) -> Torso:
         mediastinum_left=rng.normal(24.0 + 2.0 * fat, 3.0),
         scoliosis=rng.normal(0.0, 4.0),
         breast=float(rng.uniform(10.0, 46.0)) if female else 0.0,
-        rib_slope=rng.normal(1.0, 0.16),
+        rib_slope=float(np.clip(rng.normal(1.0, 0.22), 0.5, 1.6)),
         rib_density=rng.normal(1.15 - 0.35 * age, 0.15),
         arm_angle=rng.uniform(0.05, 0.6),
         shoulder=rng.normal(0.0, 12.0),
@@ -155,9 +155,9 @@ def _ribs(torso: Torso, axis: int) -> list[Cloud]:
     clouds: list[Cloud] = []
     top = torso.height
     for k in range(11):
-        lateral_drop = (10.0 + 4.2 * k) * torso.rib_slope
-        front_drop = (22.0 + 6.0 * k) * torso.rib_slope
-        z0 = top + 17.0 - k * (torso.height + 62.0) / 10.4
+        lateral_drop = (22.0 + 5.0 * k) * torso.rib_slope
+        front_drop = (26.0 + 6.0 * k) * torso.rib_slope
+        z0 = top + 24.0 - k * (torso.height + 62.0) / 10.4
         half = float(lateral_profile(torso, np.array([min(z0 - lateral_drop, top - 5.0)], np.float32))[0])
         half = max(half, 0.5 * torso.half_width) + 4.0
         deep = float(depth_profile(torso, np.array([z0 - lateral_drop], np.float32))[0]) + 4.0
@@ -185,7 +185,7 @@ def _shoulders(torso: Torso, axis: int) -> list[Cloud]:
         inner = np.array([side * 17.0, -60.0, top - 34])
         outer = joint + np.array([-side * 8.0, -8.0, 28.0])
         bow = np.concatenate(
-            [0 * u, -16 * np.sin(2 * np.pi * u), 7 * np.sin(np.pi * u) - 5 * np.sin(2 * np.pi * u)], 1
+            [0 * u, -16 * np.sin(2 * np.pi * u), 4 * np.sin(np.pi * u) - 5 * np.sin(2 * np.pi * u)], 1
         )
         clavicle = (inner * (1 - u) + outer * u + bow).astype(np.float32)
         thick = np.interp(u[:, 0], [0, 0.15, 0.7, 1], [8.5, 6.0, 5.6, 7.5]).astype(np.float32)

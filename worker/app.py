@@ -37,7 +37,9 @@ class WorkerProcess:
             settings=self.settings,
             database=database,
             store=InstanceStore(data_dir, database),
-            results=ResultStore(data_dir, database, [d.name for d in self.settings.destinations]),
+            results=ResultStore(
+                data_dir, database, destinations=[d.name for d in self.settings.destinations]
+            ),
             reader=lambda: self.reader,
             owner=f"{socket.gethostname()}:{os.getpid()}",
         )

@@ -52,11 +52,11 @@ def _deliver_to(
 ) -> UndeliveredError | None:
     if not results:
         return None
-    waiting = {
-        delivery.sop_instance_uid
-        for delivery in database.deliveries.pending(results[0].job_id)
-        if delivery.destination == destination.name
-    }
+    mine = [d for d in database.deliveries.of_job(results[0].job_id) if d.destination == destination.name]
+    if refused := [d for d in mine if d.state is DeliveryState.REFUSED]:
+        detail = f"{destination.name}: {len(refused)} objects refused for good"
+        return UndeliveredError(Reason.PEER_REFUSED, detail, is_final=True)
+    waiting = {delivery.sop_instance_uid for delivery in mine if delivery.state is DeliveryState.PENDING}
     open_results = sorted((r for r in results if r.sop_instance_uid in waiting), key=lambda r: r.ordinal)
     # The SR names the other objects: it is not sent before they have all arrived.
     for group in (

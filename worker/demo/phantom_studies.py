@@ -83,7 +83,7 @@ def write_radiograph(
     ds.PatientOrientation = ["L", "F"]
     ds.ImageLaterality = "U"
     ds.BodyPartExamined = "CHEST"
-    ds.AnatomicRegionSequence = [_code("43799004", "SCT", "Chest")]
+    ds.AnatomicRegionSequence = [_code("816094009", "SCT", "Chest")]
     ds.ViewCodeSequence = [_view_code(view.view)]
     ds.ViewCodeSequence[0].ViewModifierCodeSequence = DicomSequence()
     ds.ImagerPixelSpacing = [f"{mm:.6f}" for mm in view.spacing_mm]
@@ -139,6 +139,7 @@ def write_photograph(folder: Path, case: SkinCase, *, patient: Patient = SKIN_PA
     ds.SeriesDescription = "DERMOSCOPY"
     ds.ImageType = ["ORIGINAL", "PRIMARY"]
     ds.BodyPartExamined = "SKIN"
+    ds.PatientOrientation = ""
     ds.AnatomicRegionSequence = [_code("39937001", "SCT", "Skin")]
     ds.AcquisitionContextSequence = DicomSequence()
     ds.LossyImageCompression = "00"

@@ -29,8 +29,8 @@ def mask_voxels(probabilities: NDArray[np.float32], label: str) -> NDArray[np.bo
     """
     voxels = probabilities >= THRESHOLD
     parts = np.zeros(voxels.shape, np.int32)
-    count = int(ndimage.label(voxels, np.ones((3, 3, 3)), parts))
-    if count < 2:
+    ndimage.label(voxels, np.ones((3, 3, 3)), output=parts)
+    if parts.max() < 2:
         return voxels
     sizes = np.bincount(parts.ravel())[1:]
     order = np.argsort(-sizes, kind="stable")[: 2 if label in PAIRED else 1]

@@ -3,17 +3,23 @@
 Nothing is allocated or decoded before Rows, Columns, Number of Frames and the length of Pixel Data agree.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, ExplicitVRBigEndian, RLELossless
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
 
 from model.errors import PixelError
-from model.imaging.codestream import codestream_size
+from model.imaging.codestream import check_fragments
 from model.imaging.elements import MALFORMED, integer, text, value
 
 PIXEL_LIMIT = 512 * 2**20
@@ -37,6 +43,11 @@ class PixelDescription:
     signed: bool
     photometric: str
     transfer_syntax: UID
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether decoded words are the stored ones, unused bits and all."""
+        return not self.transfer_syntax.is_encapsulated or self.transfer_syntax == RLELossless
 
     @property
     def byte_count(self) -> int:
@@ -87,7 +98,11 @@ def stored_frames(ds: Dataset, indices: Sequence[int] | None = None) -> Iterator
     description = describe_pixels(ds)
     wanted = list(range(description.frames)) if indices is None else list(indices)
     try:
-        frames = get_decoder(description.transfer_syntax).iter_array(ds, indices=wanted, raw=False)
+        decoder = get_decoder(description.transfer_syntax)
+        # pydicom drops the bits above Bits Stored wherever High Bit is, so native data are cut here instead.
+        frames = decoder.iter_array(
+            ds, indices=wanted, raw=False, correct_unused_bits=not description.is_plain
+        )
         for array, _ in frames:
             yield _significant_bits(_expected_shape(array, description), description)
     except PixelError:
@@ -117,8 +132,19 @@ def _high_bit(ds: Dataset) -> int:
 def _transfer_syntax(ds: Dataset) -> UID:
     found = value(ds.file_meta, "TransferSyntaxUID") if hasattr(ds, "file_meta") else None
     if found is None:
+        # A data set without File Meta Information that could be parsed was parsed in one of these.
+        found = _NATIVE.get(ds.original_encoding)
+    if found is None:
         raise PixelError("no Transfer Syntax UID")
     return UID(str(found))
+
+
+_NATIVE: Mapping[tuple[bool | None, bool | None], UID] = {
+    (True, True): ImplicitVRLittleEndian,
+    (False, True): ExplicitVRLittleEndian,
+    (False, False): ExplicitVRBigEndian,
+}
+"""By whether VRs are implicit and bytes little-endian."""
 
 
 def _check(description: PixelDescription) -> None:
@@ -148,12 +174,7 @@ def _check_length(ds: Dataset, description: PixelDescription) -> None:
             kind = "shorter" if len(data) < expected else "longer"
             raise PixelError(f"pixel data is {kind} than declared: {len(data)} bytes, {expected} expected")
         return
-    size = codestream_size(data)
-    if size is not None and size != (description.rows, description.columns):
-        raise PixelError(
-            f"the codestream holds {size[1]} x {size[0]} pixels, "
-            f"{description.columns} x {description.rows} are declared"
-        )
+    check_fragments(data, frames=description.frames, rows=description.rows, columns=description.columns)
 
 
 def _expected_shape(array: NDArray[np.integer], description: PixelDescription) -> NDArray[np.integer]:
@@ -165,8 +186,8 @@ def _expected_shape(array: NDArray[np.integer], description: PixelDescription) -
 
 def _significant_bits(array: NDArray[np.integer], description: PixelDescription) -> NDArray[np.integer]:
     """Keep Bits Stored below High Bit; only native and RLE data can hold more than those (PS3.5 8.1.1)."""
-    syntax, stored = description.transfer_syntax, description.bits_stored
-    if syntax.is_encapsulated and syntax != RLELossless:
+    stored = description.bits_stored
+    if not description.is_plain:
         return array
     shift = description.high_bit + 1 - stored
     if shift == 0 and stored == description.bits_allocated:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch.nn import functional as F
+from torch.nn import functional
 
 from model.errors import AbstentionError
 from model.volume import PlanarImage, Volume
@@ -48,7 +48,7 @@ class PlanarPlacement:
     def mask_to_source(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map (S, S) to (1, J, I); pixel edges of both grids coincide, as in the resize on the way in."""
         grid = torch.from_numpy(probabilities)[None, None]
-        resized = F.interpolate(grid, (self.rows, self.columns), mode="bilinear", align_corners=False)
+        resized = functional.interpolate(grid, (self.rows, self.columns), mode="bilinear", align_corners=False)
         return resized[0].numpy()
 
 
@@ -67,7 +67,7 @@ class VolumePlacement:
         """Map (D, I, J) on the network grid to (K, J, I); outermost voxel centres of both grids coincide."""
         size = [self.shape[a] for a in self.axes]
         grid = torch.from_numpy(probabilities)[None, None]
-        resized = F.interpolate(grid, size, mode="trilinear", align_corners=True)[0, 0].numpy()
+        resized = functional.interpolate(grid, size, mode="trilinear", align_corners=True)[0, 0].numpy()
         unflipped = np.flip(resized, [n for n, f in enumerate(self.flipped) if f])
         return np.ascontiguousarray(unflipped.transpose(np.argsort(self.axes)))
 

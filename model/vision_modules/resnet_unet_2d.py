@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 class _BasicBlock(nn.Module):
@@ -23,8 +23,8 @@ class _BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(x)) + shortcut)
+        x = functional.relu(self.bn1(self.conv1(x)))
+        return functional.relu(self.bn2(self.conv2(x)) + shortcut)
 
 
 class _ResNet18(nn.Module):
@@ -47,7 +47,7 @@ class _ResNet18(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Five feature maps at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input."""
-        stem = F.relu(self.bn1(self.conv1(x)))
+        stem = functional.relu(self.bn1(self.conv1(x)))
         features = [stem, self.layer1(self.maxpool(stem))]
         for stage in (self.layer2, self.layer3, self.layer4):
             features.append(stage(features[-1]))
@@ -69,7 +69,7 @@ class _DecoderBlock(nn.Module):
         self.conv2 = _conv_norm_relu(channels_out, channels_out, groups)
 
     def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:
-        x = F.interpolate(x, scale_factor=2, mode="nearest")
+        x = functional.interpolate(x, scale_factor=2, mode="nearest")
         if skip is not None:
             x = torch.cat([x, skip], dim=1)
         return self.conv2(self.conv1(x))

@@ -19,7 +19,7 @@ class Segmentation2d:
     """Masks on a planar image: what to mask enters at the bottleneck of a U-Net."""
 
     network: ResNetUNet2d
-    text: nn.Sequential
+    text: nn.Module
     """Hidden state to one number per bottleneck channel."""
     fusion_norm: nn.GroupNorm
     size: int

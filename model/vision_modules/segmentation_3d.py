@@ -17,7 +17,7 @@ class Segmentation3d:
     """Masks in a volume; the encoder's features are those that the language model's visual tokens came from."""
 
     network: UNet3d
-    text: nn.Sequential
+    text: nn.Module
     """Hidden state to one number per bottleneck channel."""
     fusion_norm: nn.GroupNorm
 

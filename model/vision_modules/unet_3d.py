@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 class _DoubleConv(nn.Module):
@@ -38,10 +38,10 @@ class _Up(nn.Module):
         self.conv = _DoubleConv(channels_in, channels_out, groups)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        x = F.interpolate(x, scale_factor=2, mode="trilinear", align_corners=True)
+        x = functional.interpolate(x, scale_factor=2, mode="trilinear", align_corners=True)
         missing = [s - n for s, n in zip(skip.shape[2:], x.shape[2:], strict=True)]
         padding = [p for m in reversed(missing) for p in (m // 2, m - m // 2)]
-        return self.conv(torch.cat([skip, F.pad(x, padding)], dim=1))
+        return self.conv(torch.cat([skip, functional.pad(x, padding)], dim=1))
 
 
 class _Out(nn.Module):

@@ -5,7 +5,7 @@ import warnings
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM, SwinConfig, SwinModel
 from transformers.cache_utils import Cache, DynamicCache
 
@@ -89,17 +89,20 @@ class MedVersaNetwork(nn.Module):
         return inner
 
     def seen_2d(self, pictures: Tensor) -> Tensor:
-        """Encode (N, 3, S, S) to (N, T, width): normalised visual tokens before projection, row-major."""
-        cells: Tensor = self.visual_encoder_2d(pictures).last_hidden_state
+        """Encode (N, 3, S, S) to (N, T, width): normalised visual tokens before projection."""
+        return self.tokens_2d(self.visual_encoder_2d(pictures).last_hidden_state)
+
+    def tokens_2d(self, cells: Tensor) -> Tensor:
+        """Pool the encoder's last grid (N, G*G, width) to (N, T, width), row-major, normalised."""
         side = int(cells.shape[1] ** 0.5)
         grid = cells.transpose(1, 2).reshape(len(cells), -1, side, side)
-        pooled = F.adaptive_avg_pool2d(grid, self.sizes.visual_side)
+        pooled = functional.adaptive_avg_pool2d(grid, self.sizes.visual_side)
         return self.ln_vision_2d(pooled.flatten(2).transpose(1, 2))
 
     def seen_3d(self, levels: list[Tensor]) -> Tensor:
         """Pool the bottleneck of the 3D U-Net to (N, T, width): normalised visual tokens before projection."""
         side = self.sizes.visual_side
-        pooled = F.adaptive_avg_pool3d(levels[-1], (1, side, side))
+        pooled = functional.adaptive_avg_pool3d(levels[-1], (1, side, side))
         return self.ln_vision_3d(pooled.flatten(2).transpose(1, 2))
 
     def embed(self, ids: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from model.training.datasets.case_files import Case, read_cases, write_cases
@@ -11,11 +12,14 @@ from model.training.phantoms.chest import make_chest_case
 from model.training.phantoms.dermoscopy import make_skin_case
 from model.training.phantoms.foreign import make_foreign_case
 
+VOLUME_SHAPE = (40, 128, 128)
+"""Training volumes are sampled a little finer than the demo network's grid, and no finer."""
+
 GENERATORS: dict[str, Callable[[int], Case]] = {
     "chest": make_chest_case,
     "foreign": make_foreign_case,
     "skin": make_skin_case,
-    "abdomen": make_abdomen_case,
+    "abdomen": partial(make_abdomen_case, shape=VOLUME_SHAPE),
 }
 
 SHARD = 50

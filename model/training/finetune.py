@@ -1,0 +1,351 @@
+"""Makes the demonstration weights from nothing but seeds, on a CPU, in stages that can be interrupted.
+
+0. Draw phantom cases (chest, foreign, skin, abdomen) into the run folder.
+1. `encoder_2d`: the Swin encoder learns from auxiliary heads (presence, size and box of each finding in each place,
+   organ masks, boxes of anatomy, skin classes, chest or not); the heads are thrown away. The released model
+   starts from pre-trained encoders too.
+2. `unet_3d`, `unet_2d`: both U-Nets learn masks with one vector per structure in place of words. The encoder
+   half of the 3D U-Net is the volume encoder.
+3. `language`: encoders are frozen, as in the released code. The visual tokens of every picture are computed once,
+   in several variants; projections, language model (base and LoRA both learn: there is no pre-trained base at
+   this size) and detection head learn instructions, one homogeneous batch at a time.
+4. `hearing_2d`, `hearing_3d`: the language model is frozen; `text2seg_*` learn to pass on what a tag means.
+5. Weights, tokenizer and configuration are written; `model.training.examination` examines them on held-out seeds.
+
+Every stage leaves a file in the run folder; running again goes on where it stopped.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.families.medversa_loading import empty_network
+from model.families.medversa_networks.network import MedVersaNetwork
+from model.families.medversa_networks.sizes import DEMO, MedVersaSizes
+from model.families.medversa_networks.tokenizer import MedVersaTokenizer, train_tokenizer
+from model.reading import ABDOMINAL_ORGANS, Modality, Task
+from model.training.datasets.case_files import Case
+from model.training.datasets.phantoms import Shard, draw_all, load, shards_of
+from model.training.encoder_lessons import EncoderLessons, cells_and_tokens
+from model.training.instruction import Instruction
+from model.training.instructions import instructions_for
+from model.training.language_lessons import (
+    Lesson,
+    SeenPictures,
+    batch_of,
+    language_losses,
+    lesson_of,
+    see_pictures,
+    tag_states,
+)
+from model.training.phantoms.truth import AbdomenCase, ChestCase, ChestView, ForeignCase, SkinCase
+from model.training.planar_pool import MASKS, PlanarPool, normalised, pool_of
+from model.training.sampling import TaskSampler
+from model.training.segmentation_lessons import (
+    SegmentationPlan,
+    hearing_step,
+    planar_module,
+    planar_step,
+    structure_index,
+    volume_module,
+    volume_step,
+)
+from model.training.stages import Progress, Stage, run_stage, silent
+from model.training.volume_pool import VolumePool, volume_pool_of
+from model.weights import TOKENIZER_FILE
+
+logger = logging.getLogger(__name__)
+
+TASK_WEIGHTS = {
+    (Modality.CXR, Task.REPORT): 3.0,
+    (Modality.CXR, Task.CLASSIFICATION): 3.0,
+    (Modality.CXR, Task.ANATOMY_DETECTION): 1.5,
+    (Modality.CXR, Task.PATHOLOGY_DETECTION): 3.0,
+    (Modality.CXR, Task.SEGMENTATION): 0.5,
+    (Modality.CXR, Task.COMPARISON): 4.0,
+    (Modality.DERM, Task.CLASSIFICATION): 1.0,
+    (Modality.DERM, Task.SEGMENTATION): 0.3,
+    (Modality.CT, Task.SEGMENTATION): 0.7,
+}
+"""How often a task is drawn, relative to the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPlan:
+    """Everything that decides what the demonstration weights become."""
+
+    seed: int = 0
+    cases: dict[str, int] = field(
+        default_factory=lambda: {"chest": 2400, "foreign": 1000, "skin": 1400, "abdomen": 200}
+    )
+    """Phantoms of each kind; their seeds count from `seed`."""
+    steps: dict[str, int] = field(
+        default_factory=lambda: {
+            "encoder_2d": 2200,
+            "unet_3d": 1000,
+            "unet_2d": 1500,
+            "language": 5000,
+            "hearing_2d": 400,
+            "hearing_3d": 400,
+        }
+    )
+    """Steps of each stage."""
+    encoder_batch: int = 32
+    language_batch: int = 32
+    picture_variants: int = 4
+    volume_variants: int = 6
+    tellings: int = 2
+    """How often the instructions of a case are drawn anew."""
+    sizes: MedVersaSizes = DEMO
+
+    def shards(self) -> list[Shard]:
+        return [shard for kind, n in self.cases.items() for shard in shards_of(kind, self.seed, n)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curriculum:
+    """All that a run teaches, in memory."""
+
+    pictures: PlanarPool
+    volumes: VolumePool
+    instructions: list[tuple[Instruction, tuple[int, ...]]]
+    """Each with the rows of its images in `pictures`; none about volumes, whose slabs are cut later."""
+
+
+def gather(cases: Iterator[Case], tellings: int, seed: int) -> Curriculum:
+    """Take pictures, volumes and instructions out of cases."""
+    rng = np.random.default_rng([seed, 1])
+    abdomens: list[AbdomenCase] = []
+    told: list[tuple[Instruction, tuple[int, ...]]] = []
+
+    def taken() -> Iterator[ChestView | SkinCase | ForeignCase]:
+        row = 0
+        for case in cases:
+            if isinstance(case, AbdomenCase):
+                abdomens.append(case)
+                continue
+            shown = _shown(case)
+            rows = {name: row + n for n, name in enumerate(shown)}
+            row += len(shown)
+            for instruction in (i for _ in range(tellings) for i in instructions_for(case, rng)):
+                told.append((instruction, tuple(rows[name] for name in instruction.images)))
+            yield from shown.values()
+
+    pool = pool_of(taken())
+    return Curriculum(pool, volume_pool_of(abdomens), told)
+
+
+def _shown(case: ChestCase | SkinCase | ForeignCase) -> dict[str, ChestView | SkinCase | ForeignCase]:
+    if isinstance(case, ChestCase):
+        return {"current": case.current} | ({"prior": case.prior} if case.prior else {})
+    return {"current": case}
+
+
+class DemoTraining:
+    """One run: its plan, its folder and the network that grows in it."""
+
+    def __init__(self, plan: DemoPlan, folder: Path, progress: Progress = silent) -> None:
+        self.plan, self.folder, self.progress = plan, folder, progress
+        self.checkpoints = folder / "stages"
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(plan.seed)
+
+    def draw_cases(self, workers: int) -> None:
+        """Stage 0."""
+        shards = self.plan.shards()
+        for n, _ in enumerate(draw_all(shards, self.folder / "cases", workers=workers)):
+            self.progress("cases", n + 1, len(shards), {})
+
+    def gather(self) -> Curriculum:
+        return gather(load(self.plan.shards(), self.folder / "cases"), self.plan.tellings, self.plan.seed)
+
+    def tokenizer(self, curriculum: Curriculum) -> MedVersaTokenizer:
+        """Learn the vocabulary from the instructions, once."""
+        path = self.folder / TOKENIZER_FILE
+        if not path.exists():
+            told = [i for i, _ in curriculum.instructions] + _organ_instructions(self.plan.seed)
+            texts = (text for i in told for text in (i.question, f" {i.answer}"))
+            train_tokenizer(texts, self.plan.sizes.vocabulary).save(str(path))
+        return MedVersaTokenizer.from_file(path)
+
+    def network(self, tokenizer: MedVersaTokenizer) -> MedVersaNetwork:
+        """Start from random numbers that depend on the seed only."""
+        torch.manual_seed(self.plan.seed)
+        return MedVersaNetwork(replace(self.plan.sizes, vocabulary=tokenizer.tokenizer.get_vocab_size())).requires_grad_(
+            False
+        )
+
+    def train_encoder_2d(self, network: MedVersaNetwork, pool: PlanarPool) -> None:
+        """Stage 1."""
+        lessons = EncoderLessons(network.sizes)
+        modules: dict[str, nn.Module] = {
+            "visual_encoder_2d": network.visual_encoder_2d,
+            "ln_vision_2d": network.ln_vision_2d,
+        }
+
+        def step(n: int) -> dict[str, Tensor]:
+            rng = torch.Generator().manual_seed(self.plan.seed + n)
+            rows = torch.randint(len(pool.pictures), (self.plan.encoder_batch,), generator=rng)
+            pictures, truth = pool.variants(rows, rng, 56)
+            with torch.autocast("cpu", torch.bfloat16):
+                return lessons.loss(*cells_and_tokens(network, normalised(pictures)), truth)
+
+        self._run("encoder_2d", modules, step, rate=1e-3, weight_decay=0.05, heads=lessons)
+
+    def train_unet_3d(self, network: MedVersaNetwork, pool: VolumePool) -> nn.Embedding:
+        """Stage 2, volumes; returns one vector per organ."""
+        vectors = _vectors(len(ABDOMINAL_ORGANS), network.sizes.unet3d_widths[-1])
+        modules: dict[str, nn.Module] = {
+            "visual_encoder_3d": network.visual_encoder_3d,
+            "text2seg_3d_gn": network.text2seg_3d_gn,
+            "vectors": vectors,
+        }
+        step = volume_step(
+            volume_module(network, vectors),
+            pool,
+            network.sizes.volume_grid,
+            SegmentationPlan(),
+            self.plan.seed,
+        )
+        self._run("unet_3d", modules, step, rate=2e-3, weight_decay=0.01)
+        return vectors
+
+    def train_unet_2d(self, network: MedVersaNetwork, pool: PlanarPool) -> nn.Embedding:
+        """Stage 2, pictures; returns one vector per structure."""
+        vectors = _vectors(len(MASKS), network.sizes.unet2d_width * 8)
+        modules: dict[str, nn.Module] = {
+            "model_seg_2d": network.model_seg_2d,
+            "text2seg_2d_gn": network.text2seg_2d_gn,
+            "vectors": vectors,
+        }
+        step = planar_step(planar_module(network, vectors), pool, SegmentationPlan(), self.plan.seed)
+        self._run("unet_2d", modules, step, rate=2e-3, weight_decay=0.01)
+        return vectors
+
+    def lessons(
+        self, network: MedVersaNetwork, tokenizer: MedVersaTokenizer, curriculum: Curriculum
+    ) -> tuple[list[Lesson], SeenPictures, Tensor]:
+        """Look at everything once with the frozen encoders, and put the instructions into ids."""
+        network.eval()
+        rng = torch.Generator().manual_seed(self.plan.seed)
+        pictures = see_pictures(network, curriculum.pictures, self.plan.picture_variants, rng)
+        slabs = see_slabs(network, curriculum.volumes, self.plan)
+        told = [*curriculum.instructions, *slabs.instructions]
+        visual = network.sizes.visual_tokens
+        return [lesson_of(i, rows, tokenizer, visual) for i, rows in told], pictures, slabs.tokens
+
+    def train_language(
+        self,
+        network: MedVersaNetwork,
+        tokenizer: MedVersaTokenizer,
+        seen: tuple[list[Lesson], SeenPictures, Tensor],
+    ) -> None:
+        """Stage 3."""
+        lessons, pictures, volumes = seen
+        sampler = TaskSampler([lesson.instruction for lesson in lessons], TASK_WEIGHTS, self.plan.seed)
+        rng = torch.Generator().manual_seed(self.plan.seed)
+        network.llama_model.train()
+
+        def step(n: int) -> dict[str, Tensor]:
+            drawn = [lessons[i] for i in sampler.draw(self.plan.language_batch)]
+            batch = batch_of(drawn, pictures, volumes, rng)
+            return language_losses(network, batch, tokenizer)
+
+        modules: dict[str, nn.Module] = {
+            "llama_model": network.llama_model,
+            "llama_proj_2d": network.llama_proj_2d,
+            "llama_proj_3d": network.llama_proj_3d,
+            "text_det": network.text_det,
+        }
+        self._run("language", modules, step, rate=1.5e-3, weight_decay=0.02)
+        network.eval()
+
+    def train_hearing(
+        self,
+        network: MedVersaNetwork,
+        tokenizer: MedVersaTokenizer,
+        seen: tuple[list[Lesson], SeenPictures, Tensor],
+        vectors: tuple[nn.Embedding, nn.Embedding],
+    ) -> None:
+        """Stage 4."""
+        lessons, pictures, volumes = seen
+        rng = torch.Generator().manual_seed(self.plan.seed)
+        for name, tag, text, table in (
+            ("hearing_2d", "<2DSEG>", network.text2seg_2d, vectors[0]),
+            ("hearing_3d", "<3DSEG>", network.text2seg_3d, vectors[1]),
+        ):
+            shown = [lesson for lesson in lessons if tag in lesson.instruction.answer][::7][:1500]
+            parts = [shown[n : n + 32] for n in range(0, len(shown), 32)]
+            states = tag_states(
+                network, (batch_of(part, pictures, volumes, rng) for part in parts), tokenizer, tag
+            )
+            wanted = torch.tensor([structure_index(lesson.instruction.mask or "") for lesson in shown])
+            step = hearing_step(text, states.clone(), wanted, table, self.plan.seed)
+            self._run(name, {"text": text}, step, rate=3e-3, weight_decay=0.0)
+        network.requires_grad_(False)
+
+    def _run(
+        self,
+        name: str,
+        modules: dict[str, nn.Module],
+        step: Callable[[int], dict[str, Tensor]],
+        *,
+        rate: float,
+        weight_decay: float,
+        heads: nn.Module | None = None,
+    ) -> None:
+        stage = Stage(name, modules, self.plan.steps[name], rate, weight_decay, heads)
+        run_stage(stage, step, self.checkpoints, self.progress)
+        for module in modules.values():
+            module.requires_grad_(False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenSlabs:
+    """Visual tokens of slabs cut from the volumes, and what can be asked about each."""
+
+    tokens: Tensor
+    """(M, T, width) float16."""
+    instructions: list[tuple[Instruction, tuple[int, ...]]]
+
+
+LEAST_VOXELS = 30
+"""An organ with fewer voxels on the network's grid is not said to be in a slab."""
+
+
+@torch.inference_mode()
+def see_slabs(network: MedVersaNetwork, pool: VolumePool, plan: DemoPlan) -> SeenSlabs:
+    """Cut `volume_variants` slabs out of each volume, the first of them whole, and encode them."""
+    rng = np.random.default_rng([plan.seed, 2])
+    tokens: list[Tensor] = []
+    told: list[tuple[Instruction, tuple[int, ...]]] = []
+    for row in range(len(pool.voxels)):
+        for v in range(plan.volume_variants):
+            grid = network.sizes.volume_grid
+            voxels, labels = pool.variant(row, grid, rng) if v else pool.whole(row, grid)
+            seen = network.seen_3d(network.visual_encoder_3d.encode(voxels[None]))
+            masks = {name: labels.numpy() == n + 1 for n, name in enumerate(ABDOMINAL_ORGANS)}
+            shown = {name: mask for name, mask in masks.items() if mask.sum() >= LEAST_VOXELS}
+            for instruction in instructions_for(AbdomenCase(row, voxels[0].numpy(), np.eye(4), shown), rng):
+                told.append((instruction, (len(tokens),)))
+            tokens.append(seen[0].half())
+    return SeenSlabs(torch.stack(tokens), told)
+
+
+def _organ_instructions(seed: int) -> list[Instruction]:
+    """Words about organs, present and absent, for the vocabulary."""
+    rng, nothing = np.random.default_rng([seed, 3]), np.zeros((1, 1, 1), np.float32)
+    whole = {name: np.ones((1, 1, 1), bool) for name in ABDOMINAL_ORGANS}
+    cases = [AbdomenCase(seed, nothing, np.eye(4), masks) for masks in (whole, {}) for _ in range(60)]
+    return [instruction for case in cases for instruction in instructions_for(case, rng)]
+
+
+def _vectors(structures: int, channels: int) -> nn.Embedding:
+    vectors = nn.Embedding(structures, channels)
+    nn.init.normal_(vectors.weight, std=1.0)
+    return vectors

@@ -1,0 +1,146 @@
+"""What the language model is taught: instructions over visual tokens that frozen encoders made once."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.families.medversa import answer_ids, prefix_ids, question_ids
+from model.families.medversa_networks.network import MedVersaNetwork, splice
+from model.families.medversa_networks.tokenizer import MedVersaTokenizer
+from model.reading import Modality
+from model.training.instruction import Instruction
+from model.training.losses import IGNORED, detection_loss, language_loss
+from model.training.planar_pool import PlanarPool, normalised, random_exposures, random_windows, windowed_boxes
+
+DETECTION_TAG = "<DET>"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenPictures:
+    """Visual tokens before projection of every picture in several variants."""
+
+    tokens: Tensor
+    """(variants, N, T, width) float16."""
+    windows: Tensor
+    """(variants, N, 4): how each variant was cut; variant 0 is the picture as served."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """One instruction, in token ids, with the rows of its images."""
+
+    instruction: Instruction
+    rows: tuple[int, ...]
+    """Rows of `SeenPictures` (planar) or of seen volumes (CT), in order."""
+    ids: tuple[int, ...]
+    taught_from: int
+    """Position of the first id of the answer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LessonBatch:
+    """Lessons side by side, left-padded."""
+
+    ids: Tensor
+    """(B, L)."""
+    mask: Tensor
+    """(B, L): 1 where real."""
+    labels: Tensor
+    """(B, L): the id, or `IGNORED` before the answer."""
+    visual: list[Tensor]
+    """B tensors (images x T, width) before projection."""
+    boxes: Tensor
+    """(n, 4) for every `<DET>` of the batch in order."""
+
+
+def lesson_of(instruction: Instruction, rows: tuple[int, ...], tokenizer: MedVersaTokenizer, visual: int) -> Lesson:
+    """Turn an instruction into ids in the very form in which it is served."""
+    asked = prefix_ids(tokenizer, len(rows), visual) + question_ids(tokenizer, instruction.question)
+    ids = (*asked, *answer_ids(tokenizer, instruction.answer))
+    return Lesson(instruction, rows, ids, len(asked))
+
+
+@torch.inference_mode()
+def see_pictures(network: MedVersaNetwork, pool: PlanarPool, variants: int, rng: torch.Generator) -> SeenPictures:
+    """Encode every picture as it is and in `variants - 1` random variants."""
+    total = len(pool.pictures)
+    tokens, windows = [], []
+    for v in range(variants):
+        window = random_windows(total, rng) if v else torch.tensor([1.0, 1.0, 0.0, 0.0]).repeat(total, 1)
+        seen: list[Tensor] = []
+        for rows in torch.arange(total).split(32):
+            pictures, _ = pool.windowed(rows, window[rows], 8)
+            pictures = random_exposures(pictures, rng) if v else pool.pictures[rows].float() / 255
+            seen.append(network.seen_2d(normalised(pictures)).half())
+        tokens.append(torch.cat(seen))
+        windows.append(window)
+    return SeenPictures(torch.stack(tokens), torch.stack(windows))
+
+
+def batch_of(
+    lessons: Sequence[Lesson],
+    pictures: SeenPictures,
+    volumes: Tensor,
+    rng: torch.Generator,
+) -> LessonBatch:
+    """Lay lessons of one modality side by side, each image in a variant drawn at random.
+
+    Args:
+        volumes: (M, T, width 3D) visual tokens of volumes.
+    """
+    length = max(len(lesson.ids) for lesson in lessons)
+    ids = torch.zeros(len(lessons), length, dtype=torch.long)
+    mask, labels = torch.zeros_like(ids), torch.full_like(ids, IGNORED)
+    visual: list[Tensor] = []
+    boxes: list[Tensor] = []
+    for b, lesson in enumerate(lessons):
+        start = length - len(lesson.ids)
+        ids[b, start:] = torch.tensor(lesson.ids)
+        mask[b, start:] = 1
+        labels[b, start + lesson.taught_from :] = ids[b, start + lesson.taught_from :]
+        if lesson.instruction.modality is Modality.CT:
+            visual.append(volumes[list(lesson.rows)].flatten(0, 1).float())
+            continue
+        drawn = torch.randint(len(pictures.tokens), (len(lesson.rows),), generator=rng)
+        visual.append(pictures.tokens[drawn, list(lesson.rows)].flatten(0, 1).float())
+        if lesson.instruction.boxes:
+            told = torch.tensor(lesson.instruction.boxes)[None]
+            boxes.append(windowed_boxes(told, pictures.windows[drawn[0], lesson.rows[0]][None])[0])
+    return LessonBatch(ids, mask, labels, visual, torch.cat(boxes) if boxes else torch.zeros(0, 4))
+
+
+def read_batch(network: MedVersaNetwork, batch: LessonBatch, tokenizer: MedVersaTokenizer) -> Tensor:
+    """Run the language model over a batch: (B, L, hidden) states."""
+    planar = batch.visual[0].shape[-1] == network.sizes.swin_width
+    project = network.llama_proj_2d if planar else network.llama_proj_3d
+    visual = project(torch.cat(batch.visual))
+    embedded = splice(network.embed(batch.ids), batch.ids == tokenizer.image, [visual])
+    states, _ = network.read(embedded, batch.mask)
+    return states
+
+
+def language_losses(
+    network: MedVersaNetwork, batch: LessonBatch, tokenizer: MedVersaTokenizer
+) -> dict[str, Tensor]:
+    """The language loss, and the detection loss on the states at the `<DET>` tags themselves."""
+    states = read_batch(network, batch, tokenizer)
+    losses = {"language": language_loss(network.logits(states), batch.labels)}
+    tags = batch.labels == _tag_id(tokenizer, DETECTION_TAG)
+    if tags.any():
+        losses["detection"] = detection_loss(network.text_det(states[tags]), batch.boxes)
+    return losses
+
+
+@torch.inference_mode()
+def tag_states(
+    network: MedVersaNetwork, batches: Iterable[LessonBatch], tokenizer: MedVersaTokenizer, tag: str
+) -> Tensor:
+    """Collect the states of one tag over batches in which every lesson holds it once: (n, hidden)."""
+    wanted = _tag_id(tokenizer, tag)
+    return torch.cat([read_batch(network, b, tokenizer)[b.labels == wanted] for b in batches])
+
+
+def _tag_id(tokenizer: MedVersaTokenizer, tag: str) -> int:
+    return next(n for n, text in tokenizer.tags.items() if text == tag)

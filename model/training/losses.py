@@ -1,0 +1,49 @@
+"""The losses of MedVersa's tasks, as released; each total is the language loss plus one task's term."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+DETECTION_WEIGHT = 100.0
+FOCAL_WEIGHT = 10.0
+FOCAL_GAMMA = 2.0
+IGNORED = -100
+"""Label of positions that teach nothing: the prefix, the question, padding."""
+
+
+def language_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of each next token over the positions that are not `IGNORED`.
+
+    Args:
+        logits: (B, L, vocabulary).
+        labels: (B, L); labels[:, n] is the token *at* position n, foretold by position n - 1.
+    """
+    foretold = logits[:, :-1].flatten(0, 1).float()
+    return functional.cross_entropy(foretold, labels[:, 1:].flatten(), ignore_index=IGNORED)
+
+
+def detection_loss(boxes: Tensor, targets: Tensor) -> Tensor:
+    """100 x smooth L1 (beta 1), mean over (n, 4) fractions; 0 where there is no box."""
+    if not len(targets):
+        return boxes.sum() * 0
+    return DETECTION_WEIGHT * functional.smooth_l1_loss(boxes.float(), targets)
+
+
+def focal_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean binary focal loss with gamma 2 and no class weight."""
+    logits = logits.float()
+    cross_entropy = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    wrongness = functional.logsigmoid(-logits * (2 * targets - 1))
+    return (torch.exp(FOCAL_GAMMA * wrongness) * cross_entropy).mean()
+
+
+def dice_coefficient(logits: Tensor, targets: Tensor) -> Tensor:
+    """Soft Dice with smoothing 1 over the whole flattened batch."""
+    probabilities = logits.float().sigmoid()
+    overlap = (probabilities * targets).sum()
+    return (2 * overlap + 1) / (probabilities.sum() + targets.sum() + 1)
+
+
+def segmentation_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """10 x focal - ln(Dice)."""
+    return FOCAL_WEIGHT * focal_loss(logits, targets) - dice_coefficient(logits, targets).log()

@@ -1,0 +1,95 @@
+"""One way to run a stage of training: a step function, a warm-up and cosine schedule, and checkpoints on the way."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import cos, pi
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from model.training.checkpoints import load_progress, load_stage, save_progress, save_stage
+
+logger = logging.getLogger(__name__)
+
+Losses = Mapping[str, Tensor]
+Progress = Callable[[str, int, int, Mapping[str, float]], None]
+"""Told the stage, steps done, steps in all, and smoothed losses."""
+
+
+def silent(stage: str, done: int, steps: int, losses: Mapping[str, float]) -> None:
+    """Show nothing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """What one stage trains and for how long."""
+
+    name: str
+    modules: Mapping[str, nn.Module]
+    """Trained and kept."""
+    steps: int
+    peak_rate: float
+    weight_decay: float = 0.01
+    heads: nn.Module | None = None
+    """Trained beside `modules` and thrown away."""
+    keep_every: int = 200
+    """Steps between checkpoints."""
+
+
+def run_stage(stage: Stage, step: Callable[[int], Losses], folder: Path, progress: Progress = silent) -> None:
+    """Train to the end, from the last checkpoint if there is one; a finished stage is only loaded."""
+    done_file = folder / f"{stage.name}.safetensors"
+    if done_file.exists():
+        load_stage(done_file, stage.modules)
+        return
+    trained = {**stage.modules, **({"_heads": stage.heads} if stage.heads else {})}
+    optimiser = torch.optim.AdamW(_groups(trained, stage.weight_decay), betas=(0.9, 0.98))
+    progress_file = folder / f"{stage.name}.progress.safetensors"
+    start = load_progress(progress_file, trained, optimiser) if progress_file.exists() else 0
+    smooth: dict[str, float] = {}
+    began = time.monotonic()
+    for n in range(start, stage.steps):
+        losses = step(n)
+        _descend(stage, optimiser, losses, n)
+        for name, value in losses.items():
+            now = float(value.detach())
+            smooth[name] = 0.97 * smooth.get(name, now) + 0.03 * now
+        progress(stage.name, n + 1, stage.steps, smooth)
+        if (n + 1) % stage.keep_every == 0:
+            save_progress(progress_file, trained, optimiser, n + 1)
+    seconds = round(time.monotonic() - began)
+    save_stage(done_file, stage.modules, {"steps": stage.steps, "seconds": seconds, "losses": smooth})
+    logger.info("stage trained", extra={"stage": stage.name, "steps": stage.steps, "seconds": seconds})
+
+
+def rate_at(step: int, steps: int, peak: float) -> float:
+    """Warm up linearly over a twentieth of the steps, then fall along a cosine to a hundredth of the peak."""
+    warm = max(steps // 20, 1)
+    if step < warm:
+        return peak * (step + 1) / warm
+    fallen = 0.5 * (1 + cos(pi * (step - warm) / max(steps - warm, 1)))
+    return peak * (0.01 + 0.99 * fallen)
+
+
+def _descend(stage: Stage, optimiser: torch.optim.Optimizer, losses: Losses, step: int) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate_at(step, stage.steps, stage.peak_rate)
+    optimiser.zero_grad(set_to_none=True)
+    torch.stack([loss.float() for loss in losses.values()]).sum().backward()
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimiser.step()
+
+
+def _groups(modules: Mapping[str, nn.Module], weight_decay: float) -> list[dict[str, object]]:
+    """No decay on biases and norms, as released."""
+    parameters = [p for m in modules.values() for p in m.parameters()]
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    return [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]

@@ -13,7 +13,6 @@ from structured_reports.conformance import validate_file
 from tests.driving import concepts
 from worker.demo.phantom_studies import ABDOMEN_PATIENT, CHEST_PATIENT, SKIN_PATIENT
 
-
 Run = tuple[subprocess.CompletedProcess[str], Path]
 
 

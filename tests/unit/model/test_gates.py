@@ -1,0 +1,118 @@
+"""Pixels that hold nothing to judge are declined, with the reason."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model.errors import AbstentionError
+from model.gates import check_gate_answer, check_lungs, check_pixels
+from model.reading import Modality
+from model.volume import FrameKey, Geometry, PlanarImage, Volume
+
+RNG = np.random.default_rng(5)
+
+
+def planar(pixels: NDArray[np.float64]) -> PlanarImage:
+    return PlanarImage(pixels.astype(np.float32), FrameKey("1.2"))
+
+
+def volume(voxels: NDArray[np.float64]) -> Volume:
+    frames = tuple(FrameKey(f"1.{k}") for k in range(len(voxels)))
+    return Volume(voxels.astype(np.float32), Geometry(np.eye(4)), frames)
+
+
+GRADIENT = np.tile(np.linspace(0, 1, 128), (128, 1))
+
+
+def body() -> NDArray[np.float64]:
+    voxels = np.full((4, 96, 96), -1000.0)
+    voxels[:, 20:70, 20:70] = RNG.normal(50, 15, (4, 50, 50))
+    return voxels
+
+
+@pytest.mark.parametrize(
+    ("pixels", "reason"),
+    [
+        (np.zeros((1, 1)), "too small"),
+        (GRADIENT[:63], "too small"),
+        (np.zeros((128, 128)), "blank"),
+        (np.full((128, 128), 0.7), "blank"),
+        (np.where(GRADIENT > 0.5, 1.0, 0.0), "grey levels"),
+        (np.full((128, 128), np.nan), "no numbers"),
+    ],
+)
+def test_empty_picture_is_declined(pixels: NDArray[np.float64], reason: str) -> None:
+    with pytest.raises(AbstentionError, match=reason):
+        check_pixels(Modality.CXR, [planar(pixels)])
+
+
+def test_picture_with_content_passes() -> None:
+    check_pixels(Modality.CXR, [planar(GRADIENT)])
+    check_pixels(Modality.DERM, [planar(np.repeat(GRADIENT[..., None], 3, axis=2))])
+
+
+@pytest.mark.parametrize(
+    ("voxels", "reason"),
+    [
+        (np.full((4, 96, 96), -1000.0), "soft tissue"),
+        (np.full((4, 96, 96), 50.0), "soft tissue"),
+        (body()[:, :60], "too small"),
+        (np.clip(body(), 0, None), "no air"),
+        (np.full((4, 96, 96), np.nan), "no numbers"),
+    ],
+)
+def test_volume_without_a_body_is_declined(voxels: NDArray[np.float64], reason: str) -> None:
+    with pytest.raises(AbstentionError, match=reason):
+        check_pixels(Modality.CT, [volume(voxels)])
+
+
+def test_volume_with_a_body_passes() -> None:
+    check_pixels(Modality.CT, [volume(body())])
+
+
+def test_wrong_kind_of_image_is_declined() -> None:
+    with pytest.raises(AbstentionError, match="kind"):
+        check_pixels(Modality.CT, [planar(GRADIENT)])
+    with pytest.raises(AbstentionError, match="no image"):
+        check_pixels(Modality.CXR, [])
+
+
+def lung(columns: slice, rows: slice = slice(20, 90)) -> NDArray[np.bool_]:
+    mask = np.zeros((128, 128), np.bool_)
+    mask[rows, columns] = True
+    return mask
+
+
+RIGHT, LEFT = lung(slice(15, 55)), lung(slice(75, 110))
+
+
+def test_lungs_in_place_pass() -> None:
+    check_lungs({"right lung": RIGHT, "left lung": LEFT, "heart": lung(slice(50, 70))})
+
+
+@pytest.mark.parametrize(
+    ("masks", "reason"),
+    [
+        ({"right lung": RIGHT}, "left lung was not found"),
+        ({"right lung": RIGHT, "left lung": np.zeros((128, 128), np.bool_)}, "left lung was not found"),
+        ({"right lung": LEFT, "left lung": RIGHT}, "wrong sides"),
+        ({"right lung": RIGHT, "left lung": lung(slice(80, 84))}, "implausible"),
+        ({"right lung": lung(slice(0, 100), slice(0, 128)), "left lung": LEFT}, "implausible"),
+        (
+            {
+                "right lung": lung(slice(0, 60), slice(0, 120)),
+                "left lung": lung(slice(90, 110), slice(20, 60)),
+            },
+            "differ",
+        ),
+    ],
+)
+def test_implausible_lungs_are_declined(masks: dict[str, NDArray[np.bool_]], reason: str) -> None:
+    with pytest.raises(AbstentionError, match=reason):
+        check_lungs(masks)
+
+
+def test_gate_answer_decides() -> None:
+    check_gate_answer("A frontal chest radiograph.")
+    with pytest.raises(AbstentionError):
+        check_gate_answer("Not a frontal chest radiograph.")

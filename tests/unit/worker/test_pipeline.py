@@ -1,0 +1,157 @@
+"""One study through real store, real index and real writers; only the model is a fake."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from dicom_node.study import JobState, Reason
+from model.errors import WeightsError
+from model.families.family import Family
+from tests.builders import Bench, make_bench
+from tests.driving import items_named
+from tests.fakes import FakeFamily
+from worker.demo.phantom_studies import WrittenStudy, write_demo_studies
+from worker.stopwatch import Stopwatch
+
+CHANGED_STATUS = "263703002"
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, WrittenStudy]:
+    return {study.title: study for study in write_demo_studies(tmp_path_factory.mktemp("studies"))}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = make_bench(tmp_path, FakeFamily)
+    yield made
+    made.database.close()
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("chest, current", ["PR", "SEG", "SR"]),
+        ("abdomen CT", ["SEG", "SR"]),
+        ("skin lesion", ["SEG", "SR"]),
+    ],
+)
+def test_study_ends_delivered(
+    bench: Bench, studies: dict[str, WrittenStudy], title: str, expected: list[str]
+) -> None:
+    job_id = bench.file(studies[title].files)
+    bench.pipeline.take(job_id)
+    job = bench.database.jobs.get(job_id)
+    assert (job.state, job.reason) == (JobState.DONE, Reason.DELIVERED), job.detail
+    assert sorted(dcmread(path).Modality for path in bench.delivered.rglob("*.dcm")) == expected
+
+
+def test_report_is_sent_last(bench: Bench, studies: dict[str, WrittenStudy]) -> None:
+    job_id = bench.file(studies["chest, current"].files)
+    bench.pipeline.take(job_id)
+    assert [result.modality for result in bench.database.results.of_job(job_id)][-1] == "SR"
+
+
+def test_prior_in_the_store_is_compared(bench: Bench, studies: dict[str, WrittenStudy]) -> None:
+    prior_job = bench.file(studies["chest, prior"].files)
+    bench.pipeline.take(prior_job)
+    job_id = bench.file(studies["chest, current"].files)
+    bench.pipeline.take(job_id)
+    report = dcmread(bench.database.results.of_job(job_id)[-1].path)
+    codes = {item.ConceptCodeSequence[0].CodeValue for item in items_named(report, CHANGED_STATUS)}
+    assert codes == {"260388006"}  # No change
+    prior_report = dcmread(bench.database.results.of_job(prior_job)[-1].path)
+    assert not items_named(prior_report, CHANGED_STATUS)
+    assert prior_report.SOPInstanceUID in str(report)
+
+
+def test_second_run_sends_the_stored_objects_again_and_makes_none(
+    bench: Bench, studies: dict[str, WrittenStudy]
+) -> None:
+    job_id = bench.file(studies["skin lesion"].files)
+    lease = bench.database.jobs.claim(job_id, "first", 60)
+    assert lease is not None
+    bench.pipeline.run(lease, Stopwatch())
+    before = bench.database.results.of_job(job_id)
+    bench.pipeline.take(job_id)
+    assert bench.database.results.of_job(job_id) == before
+
+
+def test_image_outside_the_domain_ends_without_objects(
+    tmp_path: Path, studies: dict[str, WrittenStudy]
+) -> None:
+    bench = make_bench(tmp_path, lambda: FakeFamily(is_chest=False))
+    job_id = bench.file(studies["chest, current"].files)
+    bench.pipeline.take(job_id)
+    job = bench.database.jobs.get(job_id)
+    assert (job.state, job.reason) == (JobState.NOT_APPLICABLE, Reason.OUT_OF_DOMAIN)
+    assert job.detail
+    assert bench.database.results.of_job(job_id) == ()
+    bench.database.close()
+
+
+def test_altered_weights_fail_visibly(tmp_path: Path, studies: dict[str, WrittenStudy]) -> None:
+    def broken() -> Family:
+        raise WeightsError("model.safetensors does not have its hash")
+
+    bench = make_bench(tmp_path, broken)
+    job_id = bench.file(studies["skin lesion"].files)
+    bench.pipeline.take(job_id)
+    job = bench.database.jobs.get(job_id)
+    assert (job.state, job.reason) == (JobState.FAILED, Reason.WEIGHTS)
+    bench.database.close()
+
+
+def test_unforeseen_error_is_tried_again_and_quotes_nothing(
+    tmp_path: Path, studies: dict[str, WrittenStudy]
+) -> None:
+    def broken() -> Family:
+        raise ValueError("Phantom^Derma")
+
+    bench = make_bench(tmp_path, broken)
+    job_id = bench.file(studies["skin lesion"].files)
+    bench.pipeline.take(job_id)
+    job = bench.database.jobs.get(job_id)
+    assert (job.state, job.reason) == (JobState.QUEUED, Reason.INTERNAL)
+    assert job.detail == "ValueError"
+    bench.database.close()
+
+
+def test_undecodable_instance_is_quarantined_and_its_neighbour_read(
+    bench: Bench, studies: dict[str, WrittenStudy], tmp_path: Path
+) -> None:
+    good = studies["chest, prior"].files[0]
+    broken = dcmread(good)
+    broken.SOPInstanceUID = broken.file_meta.MediaStorageSOPInstanceUID = "2.25.4711"
+    broken.PixelData = broken.PixelData[:100]
+    broken.save_as(tmp_path / "broken.dcm", enforce_file_format=True)
+    job_id = bench.file([tmp_path / "broken.dcm", good])
+    bench.pipeline.take(job_id)
+    assert bench.database.jobs.get(job_id).state is JobState.DONE
+    (refusal,) = bench.database.refusals.all()
+    assert (refusal.sop_instance_uid, refusal.reason) == ("2.25.4711", Reason.PIXEL_DATA)
+
+
+def test_same_job_in_another_store_gives_the_same_bytes(
+    bench: Bench, studies: dict[str, WrittenStudy], tmp_path: Path
+) -> None:
+    """Only the job's own time may differ between two nodes; here both get the same."""
+    twin = make_bench(tmp_path / "twin", FakeFamily)
+    digests: list[list[str]] = []
+    when = None
+    for each in (bench, twin):
+        job_id = each.file(studies["skin lesion"].files)
+        job = each.database.jobs.get(job_id)
+        when = when or job.created_at
+        lease = each.database.jobs.claim(job_id, "x", 60)
+        assert lease is not None
+        pinned = type(job)(
+            **{name: getattr(lease.job, name) for name in job.__slots__} | {"created_at": when}
+        )
+        objects = each.pipeline._read(pinned, Stopwatch())  # pyright: ignore[reportPrivateUsage]
+        results = each.pipeline.results.keep(lease, objects)
+        digests.append([result.sha256 for result in results])
+    twin.database.close()
+    assert digests[0] == digests[1]

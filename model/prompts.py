@@ -297,7 +297,7 @@ _PROTOCOL: Mapping[tuple[Modality, Task], tuple[tuple[Form, tuple[tuple[str, ...
     (Modality.DERM, Task.SEGMENTATION): ((Form.SEGMENTATION, _singly(("lesion",))),),
 }
 
-_TAG = re.compile(r"</?[\w/]{1,24}>|\[/?INST\]|\b(?:human|assistant|user|system)\s*:", re.IGNORECASE)
+_TAG = re.compile(r"</?[\w/]{1,24}>|\[/?INST\]|(?:human|assistant|user)\s*:", re.IGNORECASE)
 
 
 def without_control_tokens(text: str) -> str:

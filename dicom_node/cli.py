@@ -1,4 +1,4 @@
-"""The command `medversa-node`: finds its subcommands by entry point and imports only the one that is called."""
+"""The command `medversa-node`: finds subcommands by entry point and imports only the one that is called."""
 
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any

@@ -23,8 +23,8 @@ CONFIG = click.option(
 def serve(config: Path | None, log_level: str, log_json: bool) -> None:
     """Run the node: receive studies, wait until each is complete, hand it to a worker.
 
-    Stops on SIGTERM or SIGINT: new associations are refused, open ones may finish. Everything answered with success
-    is kept.
+    Stops on SIGTERM or SIGINT: new associations are refused, open ones may finish. Everything answered with
+    success is kept.
     """
     from dicom_node.serving import NodeService
 

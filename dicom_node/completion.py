@@ -30,8 +30,8 @@ class Standing:
 def on_arrival(standing: Standing, *, is_for_reading: bool, is_job_begun: bool) -> Standing:
     """Return where a study stands after one more instance.
 
-    Only an image for reading moves it. A revision whose job nobody has begun is taken up again; else a new one
-    begins, and its results supersede those of the one before.
+    Only an image for reading moves it. A revision whose job nobody has begun is taken up again; else a new
+    one begins, and its results supersede those of the one before.
     """
     if not is_for_reading or standing.state is StudyState.RECEIVING:
         return standing

@@ -22,8 +22,8 @@ CONNECT_TIMEOUT_S = 3
 def celery_app(settings: NodeSettings) -> Celery:
     """Return the Celery application by which node and worker talk; it knows no task, only names.
 
-    Messages are acknowledged late and one at a time, and hold a job id as JSON; nothing is ever returned. A message
-    lost with its worker is not repeated by the broker but by the sweep, which counts attempts.
+    Messages are acknowledged late and one at a time, and hold a job id as JSON; nothing is ever returned. A
+    message lost with its worker is not repeated by the broker but by the sweep, which counts attempts.
     """
     app = Celery("medversa_node", set_as_current=False)
     app.conf.update(

@@ -20,8 +20,8 @@ class _Entry(Generic[T, R]):
 class GroupCommit(Generic[T, R]):
     """Leader and followers without a thread of their own.
 
-    Whoever gets the lock first commits everything that waits; the others find their entry done. A lone caller pays
-    nothing for it. If the commit of a group fails, every member of the group gets the error.
+    Whoever gets the lock first commits everything that waits; the others find their entry done. A lone caller
+    pays nothing for it. If the commit of a group fails, every member of the group gets the error.
     """
 
     def __init__(self, commit: Callable[[Sequence[T]], Sequence[R]], most: int = 64) -> None:

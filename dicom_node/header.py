@@ -1,7 +1,8 @@
 """A bounded look at the head of a data set: enough to file it, never its pixels, never a full parse.
 
-The bytes come from strangers. The walk is iterative, follows declared lengths, keeps at most a few short values, and
-stops after group 0020; what it cannot follow is a `HeaderError`, never an exception of the parser.
+The bytes come from strangers. The walk is iterative, follows declared lengths, keeps at most a few short
+values, and stops after group 0020; what it cannot follow is a `HeaderError`, never an exception of the
+parser.
 """
 
 import struct
@@ -216,7 +217,8 @@ class _Walk:
     def _delimiter(self, position: int, element: int, length: int) -> int:
         """Pass an item tag or delimiter (PS3.5 7.5); items of known length are skipped unseen."""
         if len(self._implicit) == 1:
-            raise HeaderError("an item stands outside a sequence")
+            # A stray delimiter: DCMTK and pydicom pass it too.
+            return self._skip(position + 8, 0)
         if element == SEQUENCE_END:
             self._implicit.pop()
         elif element == ITEM and length != UNDEFINED:

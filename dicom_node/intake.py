@@ -176,7 +176,7 @@ class Reception:
         self._digest.update(fragment)
 
     def abort(self) -> None:
-        """Forget the instance: the association ended, or something failed before the data set was complete."""
+        """Forget the instance: the association ended or something failed before it was complete."""
         file, self.file = self.file, None
         if file is not None:
             file.discard()

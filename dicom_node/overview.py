@@ -1,6 +1,7 @@
 """The command `status`: what stands where and why, without identities of patients."""
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from dicom_node.database.engine import Database, open_database
 from dicom_node.errors import NodeError
 from dicom_node.settings import DATABASE_FILE, NodeSettings
 from dicom_node.study import DeliveryState, Job, Reason, Refusal, Study
+
+PIPED_WIDTH = 240
+"""Columns where there is no terminal to ask: one row per line."""
 
 
 def print_overview(settings: NodeSettings, *, as_json: bool, limit: int) -> None:
@@ -28,7 +32,7 @@ def print_overview(settings: NodeSettings, *, as_json: bool, limit: int) -> None
         overview = gather(database, limit)
     finally:
         database.close()
-    console = Console(soft_wrap=True)
+    console = Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
     if as_json:
         console.print_json(json.dumps(overview))
     else:

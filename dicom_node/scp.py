@@ -1,22 +1,32 @@
 """The DICOM listener: Verification and Storage as a service class provider (PS3.4 A and B)."""
 
 import ipaddress
+import itertools
 import logging
-import time
+from collections.abc import Iterable
 
-from pynetdicom import AE, _config, evt
+from pynetdicom import _config, evt
+from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
-from pynetdicom.sop_class import Verification
 
-from dicom_node.admission import StoreCommand
+from dicom_node.admission import Disposition, StoreCommand
 from dicom_node.dimse_status import PROCESSING_FAILURE
 from dicom_node.errors import NodeError
-from dicom_node.intake import Intake
+from dicom_node.intake import Intake, Reception
 from dicom_node.settings import Node
-from dicom_node.storage_classes import TRANSFER_SYNTAXES, is_storage_class
+from dicom_node.storage_classes import TRANSFER_SYNTAXES, VERIFICATION, is_storage_class
 from dicom_node.study import Origin
 from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.upper_layer.dimse_messages import (
+    AFFECTED_SOP_CLASS_UID,
+    AFFECTED_SOP_INSTANCE_UID,
+    MOVE_ORIGINATOR,
+    CommandSet,
+    text,
+)
+from dicom_node.upper_layer.listener import Listener
+from dicom_node.upper_layer.provider import BeginStore
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +41,13 @@ class StorageSCP:
     def __init__(self, node: Node, intake: Intake) -> None:
         self._node = node
         self._intake = intake
-        self._server: object | None = None
+        self._listener: Listener | None = None
+        self._numbers = itertools.count(1)
+        self._number_of: dict[int, int] = {}
         _config.LOG_REQUEST_IDENTIFIERS = False
         _config.LOG_RESPONSE_IDENTIFIERS = False
-        ae = AE(ae_title=node.ae_title)
+        _config.LOG_HANDLER_LEVEL = "none"
+        ae = ApplicationEntity(node.ae_title)
         ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         ae.require_called_aet = True
@@ -43,7 +56,6 @@ class StorageSCP:
         ae.maximum_pdu_size = node.max_pdu_bytes
         ae.acse_timeout = ASSOCIATION_TIMEOUT_S
         ae.network_timeout = node.network_timeout_s
-        ae.add_supported_context(Verification)
         self._ae = ae
 
     def start(self) -> None:
@@ -52,31 +64,29 @@ class StorageSCP:
         Raises:
             NodeError: the port is taken or the address is not ours.
         """
-        handlers: list[evt.EventHandlerType] = [
-            (evt.EVT_REQUESTED, self._on_requested),
-            (evt.EVT_C_STORE, self._on_store),
-            (evt.EVT_CONN_CLOSE, self._on_closed),
-        ]
         address = (self._node.host, self._node.port)
         try:
-            self._ae.start_server(address, block=False, evt_handlers=handlers)
+            self._listener = Listener(
+                self._ae,
+                address,
+                self._begin_on,
+                self._on_end,
+                handlers=[(evt.EVT_REQUESTED, self._on_requested)],
+                max_per_peer=self._node.max_associations_per_peer,
+            )
         except OSError as exc:
             raise NodeError(f"cannot listen on {address[0]} port {address[1]}: {exc.strerror}") from exc
+        self._listener.start()
         logger.info("listening", extra={"ae_title": self._node.ae_title, "port": self._node.port})
 
     def stop(self, patience_s: float = 20.0) -> None:
         """Stop listening; let associations finish for a while, then abort them."""
-        deadline = time.monotonic() + patience_s
-        servers = list(self._ae._servers)
-        for server in servers:
-            server.shutdown()
-        while self._ae.active_associations and time.monotonic() < deadline:
-            time.sleep(0.05)
-        self._ae.shutdown()
+        if self._listener is not None:
+            self._listener.shutdown(patience_s)
 
     def _on_requested(self, event: evt.Event) -> None:
         """Offer what the requestor proposes, as far as we can store it, in its own order of preference."""
-        assoc: Association = event.assoc
+        assoc = event.assoc
         if not self._node.accepted_calling and not is_loopback(assoc.requestor.address):
             logger.warning("association rejected: no calling AE title is accepted from other machines")
             assoc.acse.send_reject(REJECTED_PERMANENT, SERVICE_USER, CALLING_NOT_RECOGNISED)
@@ -84,33 +94,50 @@ class StorageSCP:
             return
         request = assoc.requestor.primitive
         proposed = [] if request is None else request.presentation_context_definition_list
-        assoc.acceptor.supported_contexts = [*self._ae.supported_contexts, *supported_contexts(proposed)]
+        assoc.acceptor.supported_contexts = supported_contexts(proposed)
 
-    def _on_store(self, event: evt.Event) -> int:
-        """Answer one C-STORE request: the task boundary of the receiver, so there is always an answer."""
-        try:
-            request = event.request
-            command = StoreCommand(
-                sop_class_uid=str(request.AffectedSOPClassUID or ""),
-                sop_instance_uid=str(request.AffectedSOPInstanceUID or ""),
-                transfer_syntax_uid=str(event.context.transfer_syntax),
-                calling_ae_title=event.assoc.requestor.ae_title,
-                origin=origin_of(
-                    str(request.MoveOriginatorApplicationEntityTitle or ""), self._node.ae_title
-                ),
-                association=id(event.assoc),
+    def _begin_on(self, assoc: Association) -> BeginStore:
+        number = next(self._numbers)
+        self._number_of[id(assoc)] = number
+
+        def begin(command: CommandSet, context_id: int) -> _Receiving:
+            context = assoc._accepted_cx[context_id]  # noqa: SLF001 - the library offers only a list
+            store = StoreCommand(
+                sop_class_uid=text(command, AFFECTED_SOP_CLASS_UID),
+                sop_instance_uid=text(command, AFFECTED_SOP_INSTANCE_UID),
+                transfer_syntax_uid=str(context.transfer_syntax[0]),
+                calling_ae_title=assoc.requestor.ae_title.strip(),
+                origin=origin_of(text(command, MOVE_ORIGINATOR), self._node.ae_title),
+                association=number,
             )
-            reception = self._intake.begin(command)
-            reception.write(request.DataSet.getbuffer())
-            return reception.finish().status
-        except (
-            Exception
-        ):  # the one boundary: a sender without an answer would not know what became of its object
-            logger.exception("C-STORE failed in an unforeseen way")
-            return PROCESSING_FAILURE
+            return _Receiving(self._intake.begin(store))
 
-    def _on_closed(self, event: evt.Event) -> None:
-        self._intake.open_studies.close(id(event.assoc))
+        return begin
+
+    def _on_end(self, assoc: Association) -> None:
+        number = self._number_of.pop(id(assoc), None)
+        if number is not None:
+            self._intake.open_studies.close(number)
+
+
+class _Receiving:
+    """One data set on its way from the network to the intake; the task boundary of the receiver."""
+
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
+        self.write = reception.write
+        self.abort = reception.abort
+
+    def answer(self) -> tuple[int, str]:
+        try:
+            outcome = self._reception.finish()
+        except Exception:
+            # A sender without an answer would not know what became of its object.
+            logger.exception("C-STORE failed in an unforeseen way")
+            self._reception.abort()
+            return PROCESSING_FAILURE, "unforeseen error"
+        is_plain = outcome.disposition in (Disposition.KEPT, Disposition.DUPLICATE)
+        return outcome.status, "" if is_plain or outcome.reason is None else outcome.reason.value
 
 
 def is_loopback(address: str) -> bool:
@@ -119,17 +146,17 @@ def is_loopback(address: str) -> bool:
 
 def origin_of(move_originator: str, own_ae_title: str) -> Origin:
     """Tell what a C-MOVE of our own brings (PS3.7 9.3.1.1, Move Originator) from what is sent to us."""
-    return Origin.RETRIEVED if move_originator.strip() == own_ae_title else Origin.ROUTED
+    return Origin.RETRIEVED if move_originator == own_ae_title else Origin.ROUTED
 
 
-def supported_contexts(proposed: list[PresentationContext]) -> list[PresentationContext]:
+def supported_contexts(proposed: Iterable[PresentationContext]) -> list[PresentationContext]:
     """Return what we support of the proposed presentation contexts."""
     syntaxes: dict[str, list[str]] = {}
     for context in proposed:
         abstract = str(context.abstract_syntax)
-        if is_storage_class(abstract):
+        supported = TRANSFER_SYNTAXES if is_storage_class(abstract) else TRANSFER_SYNTAXES[:3]
+        if abstract == VERIFICATION or is_storage_class(abstract):
             known = syntaxes.setdefault(abstract, [])
-            known += [
-                s for s in map(str, context.transfer_syntax) if s in TRANSFER_SYNTAXES and s not in known
-            ]
-    return [build_context(abstract, offered) for abstract, offered in syntaxes.items() if offered]
+            offered = [str(syntax) for syntax in context.transfer_syntax]
+            known += [syntax for syntax in offered if syntax in supported and syntax not in known]
+    return [build_context(abstract, known) for abstract, known in syntaxes.items() if known]

@@ -1,4 +1,4 @@
-"""The node as a client: sends objects by C-STORE, asks for studies by C-FIND, fetches them by C-GET or C-MOVE."""
+"""The node as a client: associations with peers, C-ECHO and C-STORE; delivery to folders."""
 
 import logging
 import os
@@ -32,7 +32,6 @@ from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAM
 logger = logging.getLogger(__name__)
 
 SOP_CLASS_NOT_SUPPORTED = 0x0122
-CANNOT_SEND = 0xC000
 MOST_CONTEXTS = 128
 """Presentation contexts of one association (PS3.8 9.3.2.2: odd numbers up to 255)."""
 _NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
@@ -125,6 +124,8 @@ def send_files(destination: Destination, paths: Sequence[Path]) -> list[SendOutc
 def send(peer: Peer, files: Sequence[Sendable]) -> Iterator[SendOutcome]:
     """Send files in order over as few associations as their presentation contexts need.
 
+    An object at which the peer drops the association has no status; the next ones get a new association.
+
     Raises:
         UnreachableError: no association could be made.
     """
@@ -136,13 +137,13 @@ def send(peer: Peer, files: Sequence[Sendable]) -> Iterator[SendOutcome]:
             contexts |= more
             end += 1
         with associated(peer, list(contexts.values())) as association:
-            for file in files[at:end]:
-                yield SendOutcome(file.sop_instance_uid, _store(association, file))
-        at = end
+            while at < end and association.is_established:
+                yield SendOutcome(files[at].sop_instance_uid, _store(association, files[at]))
+                at += 1
 
 
 def _contexts_of(file: Sendable) -> dict[tuple[str, str], PresentationContext]:
-    """One context per class and encoding; native ones also in the default encoding that every peer must know."""
+    """One context per class and encoding; native ones also in the default encoding that every peer knows."""
     syntaxes = [file.transfer_syntax_uid]
     if file.transfer_syntax_uid in _NATIVE and file.transfer_syntax_uid != ImplicitVRLittleEndian:
         syntaxes.append(ImplicitVRLittleEndian)
@@ -150,8 +151,6 @@ def _contexts_of(file: Sendable) -> dict[tuple[str, str], PresentationContext]:
 
 
 def _store(association: Association, file: Sendable) -> int | None:
-    if not association.is_established:
-        return None
     accepted = {
         (str(context.abstract_syntax), str(context.transfer_syntax[0]))
         for context in association.accepted_contexts
@@ -166,7 +165,7 @@ def _store(association: Association, file: Sendable) -> int | None:
             return SOP_CLASS_NOT_SUPPORTED
     except (ValueError, AttributeError, OSError) as exc:
         logger.warning("object cannot be sent", extra={"error": type(exc).__name__})
-        return CANNOT_SEND
+        return None
     return response.Status if "Status" in response else None
 
 
@@ -213,7 +212,8 @@ def associated(
     """Hold an association with a peer; released on the way out.
 
     Raises:
-        UnreachableError: the peer is not there, does not answer in time or rejects us; the message says which.
+        UnreachableError: the peer is not there, does not answer in time or rejects us; the message says
+        which.
     """
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False

@@ -1,8 +1,8 @@
 """The configuration: one TOML file plus environment variables, frozen; read in composition roots only.
 
 `MEDVERSA_<SECTION>_<FIELD>` overrides a field of `[node]`, `[broker]`, `[priors]` or `[worker]`, for example
-`MEDVERSA_NODE_PORT=11113`. `MEDVERSA_CONFIG` names the file where `--config` does not. Relative paths in the file
-are relative to the file.
+`MEDVERSA_NODE_PORT=11113`. `MEDVERSA_CONFIG` names the file where `--config` does not. Relative paths in the
+file are relative to the file.
 """
 
 import os

@@ -1,7 +1,8 @@
 """Where bytes live: durable writing, verified reading.
 
-Files are named by ids of our own, never by anything a peer said. A file is in place only after it and its name are on
-stable storage; a row that points to it is written after that, so a row without its file cannot exist.
+Files are named by ids of our own, never by anything a peer said. A file is in place only after it and its
+name are on stable storage; a row that points to it is written after that, so a row without its file cannot
+exist.
 """
 
 import errno
@@ -168,7 +169,7 @@ class _Frozen:
 class ResultStore:
     """The result objects of this node, frozen before anything is sent."""
 
-    def __init__(self, data_dir: Path, database: Database, destinations: Sequence[str] = ()) -> None:
+    def __init__(self, data_dir: Path, database: Database, *, destinations: Sequence[str]) -> None:
         self.spool = Spool(data_dir / "results", data_dir / "incoming")
         self.database = database
         self.destinations = tuple(destinations)
@@ -176,8 +177,8 @@ class ResultStore:
     def keep(self, lease: Lease, datasets: Sequence[Dataset]) -> tuple[StoredResult, ...]:
         """Store the results of one job: files first, then all rows in one transaction, the SR last.
 
-        Results that the job has already are returned instead: no second set, no UID with two contents. For each
-        of `destinations` the deliveries are planned in the same transaction.
+        Results that the job has already are returned instead: no second set, no UID with two contents. For
+        each of `destinations` the deliveries are planned in the same transaction.
 
         Raises:
             LeaseError: the job belongs to another worker now; nothing is kept.

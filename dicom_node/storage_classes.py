@@ -6,6 +6,8 @@ from pydicom.uid import UID, UID_dictionary
 from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.sop_class import uid_to_service_class
 
+VERIFICATION: Final = "1.2.840.10008.1.1"
+
 TRANSFER_SYNTAXES: Final[tuple[str, ...]] = (
     "1.2.840.10008.1.2.1",  # Explicit VR Little Endian
     "1.2.840.10008.1.2",  # Implicit VR Little Endian
@@ -24,7 +26,7 @@ TRANSFER_SYNTAXES: Final[tuple[str, ...]] = (
     "1.2.840.10008.1.2.4.202",  # HTJ2K Lossless RPCL
     "1.2.840.10008.1.2.4.203",  # HTJ2K
 )
-"""Every encoding that the decoders at hand can read. Of several that a sender offers, its own first one is taken."""
+"""Every encoding that the decoders at hand can read. Of several offered, the sender's first is taken."""
 
 _STANDARD_ROOT: Final = "1.2.840.10008."
 _STORAGE_ROOT: Final = "1.2.840.10008.5.1.4.1.1."
@@ -33,7 +35,7 @@ _NOT_INSTANCES: Final = frozenset(("1.2.840.10008.1.3.10", "1.2.840.10008.1.20.1
 
 
 def is_storage_class(uid: str) -> bool:
-    """Say whether an abstract syntax is a storage class: standard, retired, newer than our dictionary, or private."""
+    """Say whether an abstract syntax is a storage class: standard, retired, newer than ours, or private."""
     if uid in _NOT_INSTANCES:
         return False
     if uid_to_service_class(uid) is StorageServiceClass:

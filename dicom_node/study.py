@@ -12,7 +12,7 @@ StudyInstanceUID = NewType("StudyInstanceUID", str)
 JobId = NewType("JobId", int)
 
 OWN_MANUFACTURER = "medversa-node"
-"""Manufacturer (0008,0070) of our results, compared without regard to case, blanks and hyphens: the loop guard."""
+"""Manufacturer (0008,0070) of our results, compared by letters and digits only: the loop guard."""
 
 
 class Origin(StrEnum):

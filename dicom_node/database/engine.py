@@ -34,7 +34,7 @@ class Database:
 
 
 def open_database(url: str, clock: Clock = utc_now) -> Database:
-    """Open the index at a SQLAlchemy URL; make its tables if it is new. The folder of a SQLite file must exist.
+    """Open the index at a SQLAlchemy URL; make its tables if it is new. A SQLite file needs its folder.
 
     Raises:
         StorageError: it cannot be opened, or a newer version of this software made it.

@@ -69,7 +69,7 @@ class InstanceRepository:
         return None if row is None else instance_of_row(row)
 
     def of_study(self, study_instance_uid: str, up_to_revision: int | None = None) -> list[Instance]:
-        """Return what of a study is in use, by series; our own results and quarantined instances are left out."""
+        """Return what of a study is in use, by series; own results and quarantined instances are left out."""
         query = (
             select(instances)
             .where(
@@ -188,7 +188,7 @@ class _Intake:
         }
 
     def _arrived_again(self, arrival: Arrival, known: Instance, admission: Admission) -> None:
-        """An instance that we had fetched as part of a prior becomes one for reading when it is routed to us."""
+        """What we had fetched as part of a prior becomes something to read when it is routed to us."""
         if admission.origin is not Origin.ROUTED or known.origin is not Origin.RETRIEVED:
             return
         promoted = replace(known, origin=Origin.ROUTED)

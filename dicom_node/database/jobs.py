@@ -55,10 +55,10 @@ class JobRepository:
             return [_job(row) for row in connection.execute(select(jobs).order_by(jobs.c.job_id))]
 
     def claim(self, job_id: JobId, owner: str, lease_s: float) -> Lease | None:
-        """Take a job for `lease_s` seconds; None if it is over, held, not yet due, or its study is open again.
+        """Take a job for `lease_s` seconds; None if it is over, held, not due, or its study is open again.
 
-        A queued job becomes RUNNING; one that is DELIVERING stays so. Counts an attempt. A RUNNING job whose lease
-        has ended is for the sweep to queue again, which counts how often workers were lost.
+        A queued job becomes RUNNING; one that is DELIVERING stays so. Counts an attempt. A RUNNING job whose
+        lease has ended is for the sweep to queue again, which counts how often workers were lost.
         """
         now = self._connections.now()
         with self._connections.writing() as connection:
@@ -88,7 +88,7 @@ class JobRepository:
         return Lease(job=_job(claimed), owner=owner, token=token, until=until)
 
     def _is_current(self, connection: Connection, row: Row[Any], now: datetime) -> bool:
-        """Say whether the job's revision is complete and the newest; end a job that a newer revision replaces."""
+        """Say whether the job's revision is complete and the newest; end a job that was replaced."""
         query = select(studies).where(studies.c.study_instance_uid == row.study_instance_uid)
         study = connection.execute(query).one()
         if study.revision > row.revision:

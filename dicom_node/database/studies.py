@@ -76,7 +76,7 @@ class StudyRepository:
             return _contents(connection, connection.execute(query).scalars().all())
 
     def complete(self, study: Study, reason: Reason) -> JobId | None:
-        """Close a revision and make its job, in one transaction; the job is there once however often this runs.
+        """Close a revision and make its job, in one transaction; there is one job however often this runs.
 
         Returns None if the study has received something since `study` was read: it is not complete.
         """

@@ -58,7 +58,7 @@ class QueryRetrieveSource:
     def candidates(self, patient: Patient) -> list[Candidate]:
         query = identifier(
             QueryRetrieveLevel="STUDY",
-            PatientID=_literal(patient.patient_id),
+            PatientID=patient.patient_id,
             IssuerOfPatientID="",
             PatientBirthDate="",
             PatientSex="",
@@ -72,6 +72,7 @@ class QueryRetrieveSource:
             self._peer, [build_context(StudyRootQueryRetrieveInformationModelFind)]
         ) as association:
             answers = list(self._find(association, query))
+            # A Patient ID may hold wildcards (PS3.4 C.2.2.2.4): the answers are compared again.
             studies = [ds for ds in answers if _text(ds, "PatientID") == patient.patient_id]
             return [
                 self._candidate(association, ds) for ds in studies if is_uid(_text(ds, "StudyInstanceUID"))
@@ -201,11 +202,6 @@ def _may_hold(sop_class_uid: str, candidate: Candidate) -> bool:
     if is_radiograph:
         return bool(modalities & {"CR", "DX", "RG"}) or not modalities
     return True
-
-
-def _literal(patient_id: str) -> str:
-    """Keep wildcards of a Patient ID from matching others (PS3.4 C.2.2.2.4): the answers are compared again."""
-    return patient_id
 
 
 def _text(ds: Dataset, keyword: str) -> str:

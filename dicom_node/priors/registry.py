@@ -34,7 +34,7 @@ PRIOR_SOURCES: Final[dict[str, SourceBuilder]] = {
 def find_priors(
     study: Study, settings: NodeSettings, database: Database, store: InstanceStore
 ) -> PriorSearch:
-    """Return at most `priors.limit` earlier studies worth comparing with, newest first, and what went wrong."""
+    """Return at most `priors.limit` earlier studies worth comparing with, newest first, and faults met."""
     current = candidate_of(database.studies.content(study.study_instance_uid))
     if settings.priors.limit == 0:
         return PriorSearch((), ("Priors are switched off.",))

@@ -1,0 +1,76 @@
+"""One accepted association: pynetdicom's, with our provider and without polling."""
+
+import queue
+from collections.abc import Callable
+
+from pynetdicom import evt
+from pynetdicom.ae import ApplicationEntity
+from pynetdicom.association import Association
+
+from dicom_node.upper_layer.provider import TICK_S, BeginStore, StreamingProvider
+
+MODE_ACCEPTOR = "acceptor"
+
+StoreBeginner = Callable[[Association], BeginStore]
+"""Makes for one association the function that begins each of its C-STOREs."""
+
+
+class AcceptedAssociation(Association):
+    """An association that a peer has asked for."""
+
+    dul: StreamingProvider
+
+    def __init__(self, ae: ApplicationEntity, begin_on: StoreBeginner, on_end: Callable[[Association], None]):
+        super().__init__(ae, MODE_ACCEPTOR)
+        self._on_end = on_end
+        self.dul = StreamingProvider(self, begin_on(self), ae.maximum_pdu_size)
+        # Once more, for the provider that is there now.
+        self.acse_timeout = ae.acse_timeout
+        self.network_timeout = ae.network_timeout
+
+    def run_reactor(self) -> None:
+        try:
+            super().run_reactor()
+        finally:
+            self._on_end(self)
+
+    def _run_reactor(self) -> None:
+        self._wake_on_acse_primitives()
+        while not self._kill:
+            try:
+                context_id, message = self.dimse.msg_queue.get(timeout=TICK_S)
+            except queue.Empty:
+                context_id = message = None
+            if message is not None and context_id is not None:
+                self._serve_request(message, context_id)
+            if self._has_ended():
+                self.kill()
+                return
+
+    def _wake_on_acse_primitives(self) -> None:
+        """Release and abort come by another queue than messages: let them wake the same wait."""
+        put = self.dul.to_user_queue.put
+        wake = self.dimse.msg_queue.put
+
+        def put_and_wake(item: "object", *args: "object", **kwargs: "object") -> None:
+            put(item, *args, **kwargs)  # type: ignore[arg-type] # passed through
+            wake((None, None))
+
+        self.dul.to_user_queue.put = put_and_wake  # type: ignore[method-assign] # this one queue only
+
+    def _has_ended(self) -> bool:
+        """Answer a release, note an abort; say whether the association is over."""
+        if self.is_established and self.acse.is_release_requested():
+            self.acse.send_release(is_response=True)
+            self.is_released, self.is_established = True, False
+            evt.trigger(self, evt.EVT_RELEASED, {})
+            return True
+        if self.acse.is_aborted():
+            self.dul.receive_pdu(wait=False)
+            self.is_aborted, self.is_established = True, False
+            evt.trigger(self, evt.EVT_ABORTED, {})
+            return True
+        if self.dul.idle_timer_expired():
+            self.abort()
+            return True
+        return not self.dul.is_alive()

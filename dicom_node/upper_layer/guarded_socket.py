@@ -1,0 +1,109 @@
+"""A socket that reads what there is, in big pieces, and waits for nobody longer than it should."""
+
+import socket
+import struct
+import time
+from typing import Final
+
+from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket
+
+BUFFER_BYTES: Final = 1 << 18
+MAX_NEGOTIATION_BYTES: Final = 1 << 18
+"""Largest PDU of an association's negotiation: 128 presentation contexts with 38 transfer syntaxes each fit."""
+SEND_TIMEOUT_S: Final = 10
+BASE_PATIENCE_S: Final = 5.0
+LEAST_BYTES_PER_S: Final = 16 * 1024
+_QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
+
+
+def patience_s(length: int) -> float:
+    """Seconds in which a PDU of `length` bytes must be complete."""
+    return BASE_PATIENCE_S + length / LEAST_BYTES_PER_S
+
+
+class GuardedSocket(AssociationSocket):
+    """The transport of one accepted association, with one receive buffer for its whole life."""
+
+    def __init__(self, assoc: Association, client_socket: socket.socket) -> None:
+        super().__init__(assoc, client_socket=client_socket)
+        client_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Kept blocking: a Python timeout would cost a poll() per read. Reads follow a poll() anyway.
+        client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_TIMEOUT_S, 0))
+        self._view = memoryview(bytearray(BUFFER_BYTES))
+        self._read = 0
+        self._written = 0
+        self.is_stalled = False
+        """Set by the reader when what is buffered is not enough to go on."""
+        self._negotiate_until = time.monotonic() + float(assoc.ae.acse_timeout or 0)
+
+    @property
+    def buffered(self) -> memoryview:
+        """What was received and not yet consumed."""
+        return self._view[self._read : self._written]
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether nothing can be done before the peer sends more."""
+        return self.is_stalled or self._read == self._written
+
+    def consume(self, count: int) -> None:
+        self._read += count
+
+    def fill(self) -> bool:
+        """Receive what there is; False at the end of the stream. Blocks if there is nothing.
+
+        Raises:
+            OSError: the connection broke.
+        """
+        sock = self._open_socket()
+        if self._read == self._written:
+            self._read = self._written = 0
+        elif self._read:
+            left = bytes(self.buffered)
+            self._view[: len(left)] = left
+            self._read, self._written = 0, len(left)
+        received = sock.recv_into(self._view[self._written :])
+        if _QUICKACK is not None:
+            # Senders that wait for an acknowledgement before the next packet do not wait 40 ms for it.
+            sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        self._written += received
+        self.is_stalled = False
+        return received > 0
+
+    @property
+    def ready(self) -> bool:
+        return self._read < self._written or bool(AssociationSocket.ready.fget(self))  # type: ignore[misc] # a property
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Read whole PDUs for the library's own path: bounded in length and in time.
+
+        Raises:
+            OSError: longer than it may be, too slow, or the connection broke.
+        """
+        if nr_bytes > MAX_NEGOTIATION_BYTES:
+            raise OSError(f"a PDU announces {nr_bytes} bytes")
+        deadline = time.monotonic() + patience_s(nr_bytes)
+        if not self.assoc.is_established:
+            deadline = min(deadline, self._negotiate_until)
+        out = bytearray()
+        while len(out) < nr_bytes:
+            if self._read == self._written and not self._fill_before(deadline):
+                break
+            piece = self.buffered[: nr_bytes - len(out)]
+            out += piece
+            self.consume(len(piece))
+        return out
+
+    def _fill_before(self, deadline: float) -> bool:
+        sock = self._open_socket()
+        sock.settimeout(max(0.001, deadline - time.monotonic()))
+        try:
+            return self.fill()
+        finally:
+            sock.settimeout(None)
+
+    def _open_socket(self) -> socket.socket:
+        if self.socket is None:
+            raise OSError("the connection is closed")
+        return self.socket

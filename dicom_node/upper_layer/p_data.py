@@ -1,0 +1,98 @@
+"""Incremental parser of P-DATA-TF PDUs (PS3.8 9.3.5): fragments are handed on as they come, nothing is assembled."""
+
+import struct
+from typing import Final, NamedTuple, Protocol
+
+P_DATA_TF: Final = 0x04
+PDU_HEADER: Final = struct.Struct(">BxL")
+PDV_HEADER: Final = struct.Struct(">LBB")
+_IS_COMMAND, _IS_LAST = 0x01, 0x02
+
+
+class ProtocolError(Exception):
+    """The peer breaks PS3.7 or PS3.8: the association is aborted."""
+
+
+class Fragment(NamedTuple):
+    """Part of a command set or data set, valid until the next read of the socket."""
+
+    context_id: int
+    is_command: bool
+    is_last: bool
+    """Whether it ends its command set or data set."""
+    content: memoryview
+
+
+class FragmentSink(Protocol):
+    """Who takes the fragments."""
+
+    def take(self, fragment: Fragment) -> None:
+        """Take one fragment.
+
+        Raises:
+            ProtocolError: it does not belong where it comes.
+        """
+        ...
+
+
+class PDataReader:
+    """Follows PDU and PDV boundaries across arbitrary pieces of the byte stream."""
+
+    def __init__(self, sink: FragmentSink, max_length: int) -> None:
+        self._sink = sink
+        self.max_length = max_length
+        self.pdus_begun = 0
+        self._pdu_left = 0
+        self._pdv_left = 0
+        self._context_id = 0
+        self._control = 0
+
+    @property
+    def is_within_pdu(self) -> bool:
+        return self._pdu_left > 0
+
+    def feed(self, view: memoryview) -> int:
+        """Consume bytes and return how many; stops before a PDU of another kind or an incomplete header.
+
+        Raises:
+            ProtocolError: a length is impossible or larger than negotiated.
+        """
+        at, size = 0, len(view)
+        while True:
+            if self._pdv_left:
+                piece = view[at : at + self._pdv_left]
+                if not piece:
+                    return at
+                at += len(piece)
+                self._pdv_left -= len(piece)
+                self._pdu_left -= len(piece)
+                self._hand_on(piece)
+            elif self._pdu_left:
+                if size - at < PDV_HEADER.size:
+                    return at
+                self._begin_pdv(*PDV_HEADER.unpack_from(view, at))
+                at += PDV_HEADER.size
+            else:
+                if size - at < PDU_HEADER.size or view[at] != P_DATA_TF:
+                    return at
+                self._begin_pdu(PDU_HEADER.unpack_from(view, at)[1])
+                at += PDU_HEADER.size
+
+    def _begin_pdu(self, length: int) -> None:
+        if length > self.max_length:
+            raise ProtocolError(f"a P-DATA-TF of {length} bytes is longer than agreed")
+        self._pdu_left = length
+        self.pdus_begun += 1
+
+    def _begin_pdv(self, length: int, context_id: int, control: int) -> None:
+        if length < 2 or length + 4 > self._pdu_left:
+            raise ProtocolError("a presentation data value does not fit its PDU")
+        self._pdu_left -= PDV_HEADER.size
+        self._pdv_left = length - 2
+        self._context_id, self._control = context_id, control
+        if not self._pdv_left:
+            self._hand_on(memoryview(b""))
+
+    def _hand_on(self, piece: memoryview) -> None:
+        is_last = bool(self._control & _IS_LAST) and not self._pdv_left
+        self._sink.take(Fragment(self._context_id, bool(self._control & _IS_COMMAND), is_last, piece))

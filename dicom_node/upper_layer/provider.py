@@ -1,0 +1,269 @@
+"""The upper layer of one accepted association: C-STORE data go to the intake fragment by fragment.
+
+pynetdicom's own path assembles each PDU, decodes it, assembles the message and passes it to another thread that
+polls. Here the thread that reads the socket writes what it reads, so memory stays flat however large the object and
+the answer leaves as soon as it is due. Everything but P-DATA in the state of data transfer stays with the library.
+"""
+
+import logging
+import os
+import select
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu_primitives import P_DATA
+
+from dicom_node.upper_layer.dimse_messages import (
+    C_STORE_RQ,
+    COMMAND_FIELD,
+    DATA_SET_TYPE,
+    MESSAGE_ID,
+    NO_DATA_SET,
+    CommandSet,
+    parse_command,
+    store_response,
+)
+from dicom_node.upper_layer.guarded_socket import GuardedSocket, patience_s
+from dicom_node.upper_layer.p_data import PDU_HEADER, Fragment, PDataReader, ProtocolError
+
+logger = logging.getLogger(__name__)
+
+DATA_TRANSFER: Final = "Sta6"
+AWAITING_CLOSE: Final = "Sta13"
+INVALID_PDU, CONNECTION_CLOSED = "Evt19", "Evt17"
+MAX_COMMAND_BYTES: Final = 1 << 16
+MAX_OTHER_BYTES: Final = 1 << 20
+"""Bytes of a data set that comes with any other request than C-STORE."""
+TICK_S: Final = 0.25
+
+
+class Receiving(Protocol):
+    """One data set on its way in."""
+
+    def write(self, fragment: memoryview) -> None: ...
+
+    def abort(self) -> None: ...
+
+    def answer(self) -> tuple[int, str]:
+        """Make it durable and return status and comment of the response; never raises."""
+        ...
+
+
+BeginStore = Callable[[CommandSet, int], Receiving]
+"""(command set, presentation context id) -> where the data set goes."""
+
+
+class StoreDialogue:
+    """One association's conversation of requests, data sets and responses, one message at a time (PS3.7 D.3.3.3)."""
+
+    def __init__(
+        self,
+        begin: BeginStore,
+        respond: Callable[[bytes], None],
+        pass_on: Callable[[Fragment], None],
+        is_accepted: Callable[[int], bool],
+    ) -> None:
+        self._begin = begin
+        self._respond = respond
+        self._pass_on = pass_on
+        self._is_accepted = is_accepted
+        self._encoded_command = bytearray()
+        self._context_id = 0
+        self._command: CommandSet | None = None
+        self._receiving: Receiving | None = None
+        self._other_bytes = 0
+
+    def take(self, fragment: Fragment) -> None:
+        if not self._is_accepted(fragment.context_id):
+            raise ProtocolError("a fragment names a presentation context that was not accepted")
+        if fragment.is_command:
+            self._take_command(fragment)
+        else:
+            self._take_data(fragment)
+
+    def _take_command(self, fragment: Fragment) -> None:
+        if self._command is not None or (self._encoded_command and fragment.context_id != self._context_id):
+            raise ProtocolError("a command set begins before the message before it has ended")
+        self._context_id = fragment.context_id
+        self._encoded_command += fragment.content
+        if len(self._encoded_command) > MAX_COMMAND_BYTES:
+            raise ProtocolError("a command set is longer than it may be")
+        if fragment.is_last:
+            encoded = bytes(self._encoded_command)
+            self._encoded_command.clear()
+            self._begin_message(encoded)
+
+    def _begin_message(self, encoded: bytes) -> None:
+        command = parse_command(encoded)
+        has_data_set = command.get(DATA_SET_TYPE) != NO_DATA_SET
+        if command.get(COMMAND_FIELD) != C_STORE_RQ:
+            self._pass_on(Fragment(self._context_id, True, True, memoryview(encoded)))
+        elif len(command.get(MESSAGE_ID, b"")) != 2:
+            raise ProtocolError("a request has no Message ID")
+        else:
+            self._receiving = self._begin(command, self._context_id)
+        self._command = command
+        self._other_bytes = 0
+        if not has_data_set:
+            self._end_message()
+
+    def _take_data(self, fragment: Fragment) -> None:
+        if self._command is None or fragment.context_id != self._context_id:
+            raise ProtocolError("a data set comes without a request")
+        if self._receiving is not None:
+            if fragment.content:
+                self._receiving.write(fragment.content)
+        else:
+            self._other_bytes += len(fragment.content)
+            if self._other_bytes > MAX_OTHER_BYTES:
+                raise ProtocolError("a data set is longer than it may be")
+            self._pass_on(fragment)
+        if fragment.is_last:
+            self._end_message()
+
+    def _end_message(self) -> None:
+        command, receiving = self._command, self._receiving
+        self._command = self._receiving = None
+        if command is not None and receiving is not None:
+            status, comment = receiving.answer()
+            self._respond(store_response(self._context_id, command, status, comment))
+
+    def abandon(self) -> None:
+        """Drop what has arrived of an unfinished data set."""
+        receiving, self._receiving = self._receiving, None
+        if receiving is not None:
+            receiving.abort()
+
+
+class StreamingProvider(DULServiceProvider):
+    """pynetdicom's upper layer service provider with its reading replaced."""
+
+    def __init__(self, assoc: Association, begin: BeginStore, max_pdu_bytes: int) -> None:
+        super().__init__(assoc)
+        self.daemon = True
+        self._run_loop_delay = 0
+        self._dialogue = StoreDialogue(begin, self._respond, self._pass_on, self._is_accepted)
+        self._reader = PDataReader(self._dialogue, max_pdu_bytes)
+        self._deadline: float | None = None
+        """When the PDU that has begun must be complete; `_deadline_of` tells which one that is."""
+        self._deadline_of = 0
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._poll = select.poll()
+        self._poll.register(self._wake, select.POLLIN)
+        self._polled_socket: int | None = None
+
+    def run_reactor(self) -> None:
+        try:
+            super().run_reactor()
+        finally:
+            self._dialogue.abandon()
+            wake, self._wake = self._wake, -1
+            os.close(wake)
+            # The association's own thread waits for messages: let it see that there will be none.
+            self.assoc.dimse.msg_queue.put((None, None))
+
+    def send_pdu(self, primitive: "object") -> None:
+        super().send_pdu(primitive)  # type: ignore[arg-type] # the library's union of primitives
+        self._notify()
+
+    def kill_dul(self) -> None:
+        super().kill_dul()
+        self._notify()
+
+    def _notify(self) -> None:
+        if self._wake >= 0:
+            os.eventfd_write(self._wake, 1)
+
+    def _is_transport_event(self) -> bool:
+        wrapper = self.socket
+        if (
+            self.state_machine.current_state == AWAITING_CLOSE
+            or not isinstance(wrapper, GuardedSocket)
+            or wrapper.socket is None
+        ):
+            time.sleep(0.001)
+            return super()._is_transport_event()
+        if not self.event_queue.empty():
+            return False
+        if wrapper.must_wait and not self._wait(wrapper):
+            self._check_deadline()
+            return not self.event_queue.empty()
+        self._read_pdu_data()
+        return True
+
+    def _wait(self, wrapper: GuardedSocket) -> bool:
+        """Wait for the peer, for something to send, or for a tick; say whether the peer has sent something."""
+        assert wrapper.socket is not None  # noqa: S101 - checked by the caller
+        descriptor = wrapper.socket.fileno()
+        if descriptor < 0:
+            self.event_queue.put(CONNECTION_CLOSED)
+            return False
+        if self._polled_socket != descriptor:
+            self._poll.register(descriptor, select.POLLIN)
+            self._polled_socket = descriptor
+        ready = {fd for fd, _ in self._poll.poll(TICK_S * 1000)}
+        if self._wake in ready:
+            os.eventfd_read(self._wake)
+        return descriptor in ready
+
+    def _check_deadline(self) -> None:
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            self._deadline = None
+            logger.warning("association aborted: a PDU came too slowly")
+            self.event_queue.put(INVALID_PDU)
+
+    def _read_pdu_data(self) -> None:
+        wrapper = self.socket
+        if self.state_machine.current_state != DATA_TRANSFER or not isinstance(wrapper, GuardedSocket):
+            super()._read_pdu_data()
+            return
+        try:
+            if wrapper.must_wait and not wrapper.fill():
+                self.event_queue.put(CONNECTION_CLOSED)
+                return
+            wrapper.consume(self._reader.feed(wrapper.buffered))
+        except ProtocolError as exc:
+            logger.warning("association aborted", extra={"fault": str(exc)})
+            self.event_queue.put(INVALID_PDU)
+            return
+        except OSError:
+            self.event_queue.put(CONNECTION_CLOSED)
+            return
+        self._after_reading(wrapper)
+
+    def _after_reading(self, wrapper: GuardedSocket) -> None:
+        left = wrapper.buffered
+        if not self._reader.is_within_pdu and len(left) >= PDU_HEADER.size:
+            # Something other than P-DATA-TF: release, abort, or nonsense.
+            self._deadline = None
+            super()._read_pdu_data()
+            return
+        wrapper.is_stalled = True
+        if not self._reader.is_within_pdu and not left:
+            self._deadline = None
+        elif self._deadline is None or self._deadline_of != self._reader.pdus_begun:
+            self._deadline = time.monotonic() + patience_s(self._reader.max_length)
+            self._deadline_of = self._reader.pdus_begun
+        else:
+            self._check_deadline()
+
+    def _respond(self, pdu: bytes) -> None:
+        wrapper = self.socket
+        if wrapper is None or wrapper.socket is None:
+            raise OSError("the connection is closed")
+        wrapper.socket.sendall(pdu)
+
+    def _pass_on(self, fragment: Fragment) -> None:
+        """Give part of another message to the library."""
+        control = int(fragment.is_command) | int(fragment.is_last) << 1
+        primitive = P_DATA()
+        primitive.presentation_data_value_list = [
+            [fragment.context_id, bytes((control,)) + bytes(fragment.content)]
+        ]
+        self.assoc.dimse.receive_primitive(primitive)
+
+    def _is_accepted(self, context_id: int) -> bool:
+        return context_id in self.assoc._accepted_cx  # noqa: SLF001  # the library offers only a list

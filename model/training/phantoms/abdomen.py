@@ -11,9 +11,10 @@ from model.training.phantoms.truth import AbdomenCase
 
 # Mean and spread over patients of Hounsfield units: portal phase, native.
 _PORTAL = {
-    "liver": (92, 11), "spleen": (92, 12), "kidneys": (150, 20), "pancreas": (68, 9), "aorta": (138, 16),
+    "liver": (92, 11), "spleen": (86, 12), "kidneys": (150, 20), "pancreas": (65, 9), "aorta": (138, 16),
     "ivc": (108, 14), "veins": (138, 16), "stomach": (22, 9), "bowel": (38, 14), "gallbladder": (9, 4),
-    "renal sinus": (-40, 20), "adrenal": (55, 8), "crura": (58, 5), "cavity": (-102, 6), "lung": (-840, 30), "heart": (110, 14),
+    "renal sinus": (-40, 20), "adrenal": (55, 8), "crura": (58, 5), "cavity": (-102, 6), "lung": (-840, 30),
+    "heart": (110, 14),
 }  # fmt: skip
 _NATIVE = {
     "liver": (50, 8), "spleen": (42, 6), "kidneys": (28, 5), "pancreas": (36, 6), "aorta": (40, 5), "ivc": (38, 5),
@@ -25,7 +26,7 @@ _NATIVE = {
 def _axes(
     rng: np.random.Generator, build: Build, shape: tuple[int, int, int]
 ) -> tuple[Voxels, Voxels, Voxels]:
-    """Return z, y, x of the voxel centres: a slab of 40 mm up to the whole upper abdomen, the body in view."""
+    """Return z, y, x of the voxel centres: a slab of 40 mm up to the whole upper abdomen, body in view."""
     extent = float(rng.uniform(38.0, 70.0) if rng.random() < 0.4 else rng.uniform(70.0, 230.0))
     top = float(np.clip(rng.uniform(-120.0, 40.0), -190.0 + extent, 40.0))
     reach = 2.0 * (build.half_width + build.muscle + build.fat)

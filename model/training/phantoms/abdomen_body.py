@@ -1,15 +1,16 @@
 """The analytic upper abdomen: organs as closed forms in millimetres, evaluated on whatever grid is asked for.
 
-x grows to the patient's left, y to the back, z to the head; z is 0 near the top of the liver. Organs are placed in
-fractions of the abdominal cavity, then bent by one smooth deformation, so that none is a plain ellipsoid.
+x grows to the patient's left, y to the back, z to the head; z is 0 near the top of the liver. Organs are
+placed in fractions of the abdominal cavity, then bent by one smooth deformation: none is a plain ellipsoid.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-Voxels = NDArray[np.float32]
+Voxels = NDArray[np.floating]
 Region = NDArray[np.bool_]
 Triple = tuple[float, float, float]
 
@@ -101,7 +102,7 @@ class Grid:
         wide, deep = self.build.half_width, self.build.half_depth
         points = [((u + shift[0]) * wide, (v + shift[1]) * deep, z + 100 * shift[2]) for u, v, z in path]
         inside = np.zeros(self.x.shape, bool)
-        for (ax, ay, az), (bx, by, bz) in zip(points[:-1], points[1:], strict=True):
+        for (ax, ay, az), (bx, by, bz) in pairwise(points):
             slices = self._near(min(az, bz) - radius_mm - 14, max(az, bz) + radius_mm + 14)
             if slices.start >= slices.stop:
                 continue

@@ -1,4 +1,4 @@
-"""What acquisition and display do to a radiograph: framing, scatter, noise, processing, windows, markers, loss."""
+"""What acquisition and display do to a radiograph: framing, scatter, noise, windows, markers, loss."""
 
 import io
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from model.training.phantoms.texture import power_noise, smooth_noise
 
-Picture = NDArray[np.float32]
+Picture = NDArray[np.floating]
 Box = tuple[float, float, float, float]
 
 
@@ -57,7 +57,7 @@ def box_of(region: NDArray[np.bool_]) -> Box:
 
 
 def expose(rng: np.random.Generator, water: Picture) -> Picture:
-    """Turn millimetres of water into a processed log image: attenuation, scatter, blur, quanta, enhancement."""
+    """Turn millimetres of water into a processed log image: scatter, blur, quanta, enhancement."""
     size = water.shape[0]
     mu = rng.uniform(0.0145, 0.019)
     primary = np.exp(-mu * water)

@@ -1,4 +1,4 @@
-"""Chest radiographs of one analytic torso at one or two dates, with exact masks, boxes, findings and changes."""
+"""Chest radiographs of one torso at one or two dates, with exact masks, boxes, findings and changes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ MARGIN = 1.09
 LEAST_VISIBILITY = 1.5
 TRIES = 6
 HEART = "enlarged cardiac silhouette"
-# How many findings a person has over both dates; with a fifth resolved, about a quarter of current images is normal.
+# Findings of a person over both dates; a fifth is resolved, so about a quarter of current images is normal.
 _COUNT_WITH_PRIOR = (0.17, 0.35, 0.30, 0.18)
 _COUNT_ALONE = (0.25, 0.37, 0.25, 0.13)
 
@@ -56,7 +56,7 @@ def _course(rng: np.random.Generator, label: str, status: ChangeStatus) -> _Cour
 
 
 def _choices(rng: np.random.Generator, label: str, paired: bool) -> list[_Course]:
-    """Return places and sizes to try in turn for one finding; the status is settled once, so that none is favoured."""
+    """Return places and sizes to try in turn for one finding; the status is settled first."""
     status = ChangeStatus(rng.choice(list(ChangeStatus))) if paired else ChangeStatus.NEW
     return [_course(rng, label, status) for _ in range(1 if label == HEART else TRIES)]
 
@@ -102,7 +102,7 @@ class _Exposure:
         """Return what a lesion draws and how visible it is after framing; 0 where the frame cuts it."""
         found = DRAW[lesion.label](lesion, extent, self.scene)
         kept = int(self.framing.region(found.region).sum())
-        if kept < 0.7 * max(int(found.region.sum()), 1) / MARGIN**0 or kept < 8:
+        if kept < 0.7 * int(found.region.sum()) or kept < 8:
             return found, 0.0
         if lesion.label == HEART:
             return found, 1.5 + 8.0 * extent
@@ -143,7 +143,7 @@ class _Exposure:
 def _keep_visible(
     courses: list[list[_Course]], dates: list[_Exposure]
 ) -> tuple[list[_Course], list[dict[Lesion, tuple[Trace, float, float]]]]:
-    """Draw every lesion at both dates; one that is hidden, cut off or in another's place is left out of both."""
+    """Draw every lesion at both dates; leave out of both what is hidden, cut off or in another's place."""
     kept: list[_Course] = []
     drawn: list[dict[Lesion, tuple[Trace, float, float]]] = [{} for _ in dates]
     for choice in courses:

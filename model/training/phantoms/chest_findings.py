@@ -112,15 +112,15 @@ def consolidation(lesion: Lesion, extent: float, scene: Scene) -> Trace:
 def effusion(lesion: Lesion, extent: float, scene: Scene) -> Trace:
     """Fill the pleural space from below with a meniscus that climbs the lateral wall."""
     rng = np.random.default_rng(lesion.seed)
-    climb, dim = rng.uniform(18, 42), rng.uniform(0.75, 1.0)
+    climb, dim = rng.uniform(28, 66), rng.uniform(0.75, 1.0)
     water, region = np.zeros(scene.shape, np.float32), np.zeros(scene.shape, bool)
     for lung in lesion.sides:
         drop = scene.torso.dome_right if lung == "right lung" else scene.torso.dome_left
         side = SIDES[lung]
         level = scene.domes[lung] - 0.75 * drop + extent * LARGEST_EFFUSION_MM * (1.0 if side < 0 else 0.94)
         u = np.clip(side * scene.x / np.maximum(scene.lateral[lung], 1.0), 0, 1)
-        surface = level + climb * (u**5 + 0.35 * np.clip(0.45 - u, 0, 1) ** 2) - 5.0
-        full = np.clip((surface - scene.z) / 16.0 + 0.5, 0, 1)
+        surface = level + climb * (u**3.6 + 0.35 * np.clip(0.45 - u, 0, 1) ** 2) - 5.0
+        full = np.clip((surface - scene.z) / 20.0 + 0.5, 0, 1)
         deep = scene.thickness[lung]
         water += (full * (deep * (1 - LUNG_DENSITY) * dim + 14.0 * (deep > 0))).astype(np.float32)
         wet = full > 0.5
@@ -185,7 +185,7 @@ def zone(lesion: Lesion, region: Region, scene: Scene) -> str | None:
     return "upper" if part < 1 / 3 else "mid" if part < 2 / 3 else "lower"
 
 
-def contrast_to_noise(change: NDArray[np.float32], region: Region, backdrop: NDArray[np.float32]) -> float:
+def contrast_to_noise(change: NDArray[np.floating], region: Region, backdrop: NDArray[np.floating]) -> float:
     """Return the mean change in `region` over the spread of what surrounds it once its trend is taken off."""
     if region.sum() < 6:
         return 0.0

@@ -20,16 +20,16 @@ _COLOURS = {
 }  # fmt: skip
 
 
-def _rgb(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+def _rgb(pixels: NDArray[np.floating]) -> NDArray[np.floating]:
     grey = np.clip(pixels, 0, 1) * 255.0
     return (np.stack([grey] * 3, axis=-1) if grey.ndim == 2 else grey).astype(np.float32)
 
 
-def _tint(picture: NDArray[np.float32], name: str, mask: NDArray[np.bool_]) -> None:
+def _tint(picture: NDArray[np.floating], name: str, mask: NDArray[np.bool_]) -> None:
     picture[mask] = picture[mask] * 0.7 + np.array(_COLOURS[name], np.float32) * 0.3
 
 
-def _image(picture: NDArray[np.float32]) -> Image.Image:
+def _image(picture: NDArray[np.floating]) -> Image.Image:
     return Image.fromarray(picture.astype(np.uint8)).resize((CELL, CELL))
 
 

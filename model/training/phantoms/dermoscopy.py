@@ -1,4 +1,4 @@
-"""Dermoscopic photographs of the seven HAM10000 classes, each with its own structures, on skin of any type."""
+"""Dermoscopic photographs of the seven HAM10000 classes, each with its structures, on skin of any type."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from model.training.phantoms.skin_scene import Canvas, blobs, finish, mix, netwo
 from model.training.phantoms.texture import smooth_noise
 from model.training.phantoms.truth import SkinCase
 
-Picture = NDArray[np.float32]
+Picture = NDArray[np.floating]
 
 # Smallest and greatest mean radius (of half the image), irregularity of the border, softness of the edge.
 _SHAPE = {
@@ -180,6 +180,6 @@ def make_skin_case(seed: int, *, size: int = 224) -> SkinCase:
     softness = _SHAPE[diagnosis][3] * rng.uniform(0.7, 1.4)
     inside = (1.0 / (1.0 + np.exp(-np.clip(edge / softness * 1.8, -30, 30)))).astype(np.float32)
     mask = edge > 0
-    depth = (distance_transform_edt(mask) * (2.0 / size)).astype(np.float32)
+    depth = (np.asarray(distance_transform_edt(mask)) * (2.0 / size)).astype(np.float32)
     image = PAINT[diagnosis](canvas, paint_skin(canvas), inside, depth)
     return SkinCase(seed, finish(canvas, image), mask, diagnosis)

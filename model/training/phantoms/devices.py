@@ -28,13 +28,13 @@ def draw_devices(rng: np.random.Generator, scene: Scene) -> Picture:
     if rng.random() < chance:
         clouds.append(_wander(rng, [(1, top + 120), (4, knob), (8, 10), (45, scene.pose.rise - 60)], 10, 4))
     if rng.random() < chance:
-        side = rng.choice([-1.0, 1.0])
+        side = float(rng.choice([-1.0, 1.0]))
         ends = [(side * half * 0.9, top - 25), (side * 25, top - 30), (-22, knob - 10), (-28, knob - 55)]
         clouds.append(_wander(rng, ends, -20, 4))
     if rng.random() < chance:
         for _ in range(int(rng.integers(2, 5))):
             spot = rng.uniform(-0.8, 0.8) * half, rng.uniform(0.05, 0.85) * top
-            out = rng.choice([-1.4, 1.4]) * half, rng.uniform(-0.3, 0.9) * top
+            out = float(rng.choice([-1.4, 1.4])) * half, rng.uniform(-0.3, 0.9) * top
             clouds.append(_wander(rng, [spot, out], -torso.half_depth - 20, 14))
             ring = np.linspace(0, 2 * np.pi, 20)
             button = np.stack(

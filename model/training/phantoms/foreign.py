@@ -10,7 +10,7 @@ from model.training.phantoms import augment, chest, dermoscopy, foreign_parts
 from model.training.phantoms.texture import power_noise, smooth_noise
 from model.training.phantoms.truth import ForeignCase
 
-Picture = NDArray[np.float32]
+Picture = NDArray[np.floating]
 Make = Callable[[np.random.Generator, int], Picture]
 
 

@@ -1,5 +1,7 @@
 """Water path lengths (J, I) in mm of body parts other than the frontal chest."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
@@ -10,7 +12,7 @@ from model.training.phantoms.strokes import Cloud, splat, tube
 from model.training.phantoms.texture import power_noise, smooth_noise
 from model.training.phantoms.torso import draw_torso
 
-Picture = NDArray[np.float32]
+Picture = NDArray[np.floating]
 
 
 def _frame(size: int, width_mm: float) -> tuple[Picture, Picture, float]:
@@ -112,7 +114,7 @@ def hand(rng: np.random.Generator, size: int) -> Picture:
             size,
             pitch,
         )
-        for a, b in zip(far[:-1], far[1:], strict=True):
+        for a, b in pairwise(far):
             line = root + along * np.linspace(a + 1.5, b - 1.5, 16)[:, None]
             radius = 3.4 + 1.6 * np.abs(np.linspace(-1, 1, 16)) ** 3
             water = water + _draw(_bone(line, radius.astype(np.float32), rng), size, pitch)
@@ -121,7 +123,7 @@ def hand(rng: np.random.Generator, size: int) -> Picture:
 
 def skull(rng: np.random.Generator, size: int) -> Picture:
     """Draw a vault of bone with orbits or a profile, on a neck."""
-    x, z, pitch = _frame(size, rng.uniform(230, 300))
+    x, z, _ = _frame(size, rng.uniform(230, 300))
     rx, rz = rng.uniform(70, 100), rng.uniform(90, 110)
     level = (x / rx) ** 2 + ((z - 10) / rz) ** 2
     inner = (x / (rx - 7)) ** 2 + ((z - 10) / (rz - 7)) ** 2
@@ -162,7 +164,7 @@ def abdomen(rng: np.random.Generator, size: int) -> Picture:
 
 
 def animal(rng: np.random.Generator, size: int) -> Picture:
-    """Draw the side view of a four-legged chest: spine along the top, ribs sweeping back, heart at the bottom."""
+    """Draw a four-legged chest from the side: spine on top, ribs sweeping back, heart at the bottom."""
     x, z, pitch = _frame(size, 400.0)
     arch = rng.normal(0, 25)
     back = 85 + arch * np.cos(x / 150) + 0.05 * x

@@ -1,6 +1,7 @@
 """Frontal projection of the analytic torso: water-equivalent path lengths, organ masks and boxes' sources.
 
-Every thick structure is an interval along the ray, known in closed form at each pixel; thin ones are splatted strokes.
+Every thick structure is an interval along the ray, known in closed form at each pixel; thin ones are
+splatted strokes.
 """
 
 from dataclasses import dataclass
@@ -16,14 +17,14 @@ from model.training.phantoms.strokes import Cloud, splat, tube
 from model.training.phantoms.texture import power_noise, smooth_noise
 from model.training.phantoms.torso import Torso
 
-Picture = NDArray[np.float32]
+Picture = NDArray[np.floating]
 Region = NDArray[np.bool_]
 LUNG_DENSITY = 0.26
 SIDES = {"right lung": -1.0, "left lung": 1.0}
 
 _HEART_LEFT = (
-    (0.0, 0.62), (0.08, 0.84), (0.2, 0.985), (0.27, 1.0), (0.42, 0.92), (0.6, 0.72), (0.78, 0.52), (0.92, 0.42),
-    (1.0, 0.34),
+    (0.0, 0.62), (0.08, 0.84), (0.2, 0.985), (0.27, 1.0), (0.42, 0.92), (0.6, 0.72), (0.78, 0.52),
+    (0.92, 0.42), (1.0, 0.34),
 )  # fmt: skip
 _HEART_RIGHT = ((0.0, 0.72), (0.15, 0.93), (0.36, 1.0), (0.6, 0.9), (0.8, 0.68), (1.0, 0.52))
 
@@ -62,7 +63,7 @@ class Scene:
         self.x, self.z = self.plane(0.0)
         self.domes = {"right lung": pose.rise, "left lung": pose.rise - torso.dome_step}
 
-    def magnification(self, y: NDArray[np.float32] | float) -> NDArray[np.float32]:
+    def magnification(self, y: NDArray[np.floating] | float) -> NDArray[np.floating]:
         """Return the magnification at depth `y` relative to the plane y = 0."""
         gap = self.torso.half_depth + self.torso.front_wall + 25.0
         sign = 1.0 if self.pose.view == "PA" else -1.0
@@ -91,8 +92,6 @@ class Scene:
         points = cloud.points.copy()
         points[:, 2] = top - (top - points[:, 2]) * (top - self.pose.rise) / top
         return Cloud(points, cloud.mass)
-
-    # ---- outlines -------------------------------------------------------------------------------------------
 
     @cached_property
     def lateral(self) -> dict[str, Picture]:
@@ -209,8 +208,6 @@ class Scene:
                 np.float32
             )
         return found
-
-    # ---- path lengths ---------------------------------------------------------------------------------------
 
     @cached_property
     def vessels(self) -> Picture:

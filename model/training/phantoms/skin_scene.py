@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from model.training.phantoms.texture import power_noise, smooth_noise
 
-Picture = NDArray[np.float32]
+Picture = NDArray[np.floating]
 Colour = tuple[float, float, float]
 
 # Fitzpatrick-like range, pale to dark, and the colour cast of polarised light.
@@ -55,7 +55,7 @@ def paint_skin(canvas: Canvas) -> Picture:
 
 
 def network(canvas: Canvas, pitch: float, thickness: float) -> Picture:
-    """Draw a pigment network (J, I), 0 to 1: dark lines around pale holes, warped so that no two holes agree."""
+    """Draw a pigment network (J, I), 0 to 1: dark lines around pale holes, warped: no two holes agree."""
     rng = canvas.rng
     x = canvas.x + 0.03 * smooth_noise(rng, canvas.shape, 9) + 0.012 * smooth_noise(rng, canvas.shape, 24)
     y = canvas.y + 0.03 * smooth_noise(rng, canvas.shape, 9) + 0.012 * smooth_noise(rng, canvas.shape, 24)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Points = NDArray[np.float32]
+Points = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -14,7 +14,7 @@ class Cloud:
 
     points: Points
     """(N, 3): x to the patient's left, y to the back, z to the head, mm."""
-    mass: NDArray[np.float32]
+    mass: NDArray[np.floating]
     """(N,) cubic millimetres of water-equivalent."""
 
 
@@ -43,7 +43,7 @@ def _across(tangent: Points, axis: int) -> Points:
 
 def tube(
     path: Points,
-    radius_mm: float | NDArray[np.float32],
+    radius_mm: float | Points,
     density: float,
     *,
     wall: float = 1.0,
@@ -53,8 +53,8 @@ def tube(
 ) -> Cloud:
     """Fill a tube around `path` (N, 3).
 
-    `wall` is the fraction of the radius that carries `density`; the rest carries `core` times it. `axis` is the
-    line of sight for which the profile is exact (1 frontal, 0 lateral).
+    `wall` is the fraction of the radius that carries `density`; the rest carries `core` times it. `axis` is
+    the line of sight for which the profile is exact (1 frontal, 0 lateral).
     """
     line = resample(path, step_mm)
     radius = np.broadcast_to(np.asarray(radius_mm, np.float32), (len(path),))
@@ -88,8 +88,8 @@ def _step(path: Points, count: int) -> float:
 
 
 def splat(
-    shape: tuple[int, int], row: NDArray[np.float32], column: NDArray[np.float32], mass: NDArray[np.float32]
-) -> NDArray[np.float32]:
+    shape: tuple[int, int], row: NDArray[np.float32], column: NDArray[np.float32], mass: NDArray[np.floating]
+) -> Points:
     """Add points to a picture of `shape` (J, I) with bilinear weights; `row`, `column` in pixel centres."""
     j, i = np.floor(row).astype(np.intp), np.floor(column).astype(np.intp)
     inside = (j >= 0) & (i >= 0) & (j < shape[0] - 1) & (i < shape[1] - 1)

@@ -1,6 +1,7 @@
 """The analytic torso of one person, in millimetres: outlines as profiles along z, thin structures as strokes.
 
-x grows to the patient's left, y to the back, z to the head; z is 0 at the top of the right dome in full inspiration.
+x grows to the patient's left, y to the back, z to the head; z is 0 at the top of the right dome in full
+inspiration.
 """
 
 from dataclasses import dataclass
@@ -11,12 +12,12 @@ from scipy.interpolate import PchipInterpolator
 
 from model.training.phantoms.strokes import Cloud, join, patch, tube
 
-Profile = NDArray[np.float32]
+Profile = NDArray[np.floating]
 
 # Depth below the apex as a fraction of lung height, and the half-width there as a fraction of the greatest.
 _LATERAL = (
-    (-0.001, 0.34), (0.0, 0.38), (0.01, 0.47), (0.035, 0.54), (0.08, 0.61), (0.15, 0.69), (0.26, 0.79), (0.42, 0.89),
-    (0.6, 0.955), (0.8, 0.99), (1.0, 1.0), (1.2, 1.0), (1.5, 0.96), (2.0, 0.93),
+    (-0.001, 0.34), (0.0, 0.38), (0.01, 0.47), (0.035, 0.54), (0.08, 0.61), (0.15, 0.69), (0.26, 0.79),
+    (0.42, 0.89), (0.6, 0.955), (0.8, 0.99), (1.0, 1.0), (1.2, 1.0), (1.5, 0.96), (2.0, 0.93),
 )  # fmt: skip
 _DEPTH = ((0.0, 0.25), (0.1, 0.5), (0.3, 0.78), (0.6, 0.96), (1.0, 1.0), (2.0, 1.0))
 
@@ -200,7 +201,9 @@ def _shoulders(torso: Torso, axis: int) -> list[Cloud]:
         lateral = (
             glenoid * (1 - line) + tip * line + np.array([-side * 9.0, 0, 0]) * np.sin(np.pi * line)
         ).astype("f4")
-        ridge = np.stack([corner + [0, 5, -30], joint + [side * 2, 12, 22]]).astype(np.float32)
+        ridge = np.stack([corner + np.array([0, 5, -30]), joint + np.array([side * 2, 12, 22])]).astype(
+            np.float32
+        )
         clouds.append(tube(medial, 2.0, 0.8, axis=axis))
         clouds.append(tube(lateral, 4.5, 0.75, wall=0.35, core=0.3, axis=axis))
         clouds.append(tube(ridge, 4.5, 0.6, wall=0.4, core=0.3, axis=axis))
@@ -274,7 +277,7 @@ def vessels(torso: Torso) -> Cloud:
 
 def _grow(
     rng: np.random.Generator, start: Profile, heading: Profile, radius: Profile, length: Profile
-) -> tuple[NDArray[np.float32], Profile, NDArray[np.float32]]:
+) -> tuple[NDArray[np.floating], Profile, NDArray[np.floating]]:
     """Extend every branch; points are (N, steps, 3)."""
     steps = int(np.clip(length.mean() / 1.8, 5, 16))
     bend = rng.normal(0, 0.18, heading.shape)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from dicom_node.database.engine import Database
+from dicom_node.dimse_status import is_stored
 from dicom_node.errors import UnreachableError
 from dicom_node.scu import SendOutcome
 from dicom_node.settings import Destination
@@ -16,11 +17,6 @@ logger = logging.getLogger(__name__)
 SR = "SR"
 
 Send = Callable[[Destination, Sequence[Path]], Sequence[SendOutcome]]
-
-
-def is_accepted(status: int | None) -> bool:
-    """Say whether a C-STORE status means "stored": success or a warning (PS3.4 B.2.3, PS3.7 Annex C)."""
-    return status is not None and (status == 0x0000 or status >> 12 == 0xB)
 
 
 def is_transient(status: int | None) -> bool:
@@ -99,6 +95,6 @@ def _send_group(
 
 
 def _state(status: int | None) -> DeliveryState:
-    if is_accepted(status):
+    if is_stored(status):
         return DeliveryState.DELIVERED
     return DeliveryState.PENDING if is_transient(status) else DeliveryState.REFUSED

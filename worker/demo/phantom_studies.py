@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -35,9 +35,11 @@ class Patient:
     sex: str
 
 
-CHEST_PATIENT = Patient("Phantom^Thora", "PHANTOM-CXR-1", "19610418", "F")
-ABDOMEN_PATIENT = Patient("Phantom^Abdo", "PHANTOM-CT-1", "19550902", "M")
-SKIN_PATIENT = Patient("Phantom^Derma", "PHANTOM-DERM-1", "19780127", "F")
+CHEST_PATIENT = Patient("Phantom^Thora", "PHANTOM-CXR", "19610418", "F")
+ABDOMEN_PATIENT = Patient("Phantom^Abdo", "PHANTOM-CT", "19550902", "M")
+SKIN_PATIENT = Patient("Phantom^Derma", "PHANTOM-DERM", "19780127", "F")
+
+DEMO_SEED = 20260316
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +57,29 @@ def uid_of(*parts: object) -> str:
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, name).int}"
 
 
-def write_demo_studies(folder: Path, seed: int = 20260316) -> list[WrittenStudy]:
-    """Write a prior and a current chest study, a CT and a dermoscopy study; the prior comes first."""
+def write_demo_studies(folder: Path, seed: int = DEMO_SEED) -> list[WrittenStudy]:
+    """Write a prior and a current chest study, a CT and a dermoscopy study; the prior comes first.
+
+    Each seed makes other patients.
+    """
+    thora, abdo, derma = (
+        replace(patient, patient_id=f"{patient.patient_id}-{seed}")
+        for patient in (CHEST_PATIENT, ABDOMEN_PATIENT, SKIN_PATIENT)
+    )
     chest = make_chest_case(seed, size=1024, with_prior=True)
     if chest.prior is None:
         raise ValueError("the chest phantom has no prior")
     prior_date = CURRENT_DATE - timedelta(days=max(1, chest.days_between))
     abdomen = make_abdomen_case(seed)
     return [
-        write_radiograph(folder / "chest-prior", chest.prior, prior_date, title="chest, prior"),
-        write_radiograph(folder / "chest-current", chest.current, CURRENT_DATE, title="chest, current"),
-        write_ct(folder / "abdomen", abdomen),
-        write_photograph(folder / "skin", make_skin_case(seed, size=600)),
+        write_radiograph(
+            folder / "chest-prior", chest.prior, prior_date, title="chest, prior", patient=thora
+        ),
+        write_radiograph(
+            folder / "chest-current", chest.current, CURRENT_DATE, title="chest, current", patient=thora
+        ),
+        write_ct(folder / "abdomen", abdomen, patient=abdo),
+        write_photograph(folder / "skin", make_skin_case(seed, size=600), patient=derma),
     ]
 
 

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -146,16 +146,31 @@ def _walk(console: Console, site: Site, studies: Sequence[WrittenStudy], timeout
         for study in studies:
             progress.update(tasks[study.study_instance_uid], description=f"{study.title}: sending")
             send(study, site.node_port, site.folder / "send.log")
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            states = {s.study_instance_uid: state_of(database, s.study_instance_uid) for s in studies}
-            for study in studies:
-                _job, text, _over = states[study.study_instance_uid]
-                progress.update(tasks[study.study_instance_uid], description=f"{study.title}: {text}")
-            if all(over for _job, _text, over in states.values()):
-                break
-            time.sleep(0.5)
+
+        def show(study: WrittenStudy, text: str) -> None:
+            progress.update(tasks[study.study_instance_uid], description=f"{study.title}: {text}")
+
+        wait_for_all(database, studies, timeout_s=timeout_s, show=show)
     return [_outcome(site, database, study) for study in studies]
+
+
+def wait_for_all(
+    database: Database,
+    studies: Sequence[WrittenStudy],
+    *,
+    timeout_s: float,
+    show: Callable[[WrittenStudy, str], None] = lambda _study, _text: None,
+) -> bool:
+    """Wait until every study is over; False if the time is over before."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        states = [state_of(database, study.study_instance_uid) for study in studies]
+        for study, (_job, text, _over) in zip(studies, states, strict=True):
+            show(study, text)
+        if all(over for _job, _text, over in states):
+            return True
+        time.sleep(0.2)
+    return False
 
 
 def state_of(database: Database, study_instance_uid: str) -> tuple[Job | None, str, bool]:

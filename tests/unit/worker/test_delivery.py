@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from dicom_node.dimse_status import is_stored
 from dicom_node.errors import UnreachableError
 from dicom_node.scu import SendOutcome
 from dicom_node.settings import Destination
 from dicom_node.study import JobId, Reason
 from tests.builders import Bench, make_bench
 from tests.fakes import FakeFamily
-from worker.delivery import deliver, is_accepted, is_transient
+from worker.delivery import deliver, is_transient
 from worker.demo.phantom_studies import write_demo_studies
 from worker.errors import UndeliveredError
 from worker.stopwatch import Stopwatch
@@ -105,12 +106,12 @@ def test_one_dead_destination_does_not_keep_the_other_from_its_objects(
 @pytest.mark.parametrize(
     ("question", "status", "answer"),
     [
-        (is_accepted, 0x0000, True),
-        (is_accepted, 0xB000, True),
-        (is_accepted, 0xB007, True),
-        (is_accepted, 0xA700, False),
-        (is_accepted, 0xFE00, False),
-        (is_accepted, None, False),
+        (is_stored, 0x0000, True),
+        (is_stored, 0xB000, True),
+        (is_stored, 0xB007, True),
+        (is_stored, 0xA700, False),
+        (is_stored, 0xFE00, False),
+        (is_stored, None, False),
         (is_transient, None, True),
         (is_transient, 0xA700, True),
         (is_transient, 0xA900, False),

@@ -1,0 +1,526 @@
+"""The walk through one study with a family that answers by script: normal, malformed and abstaining."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model.errors import AnswerError
+from model.families.family import Family, Generation
+from model.reader import NO_PRIOR, Reader
+from model.reading import (
+    CHEST_STRUCTURES,
+    SKIN_LESIONS,
+    ChangeStatus,
+    Finding,
+    Laterality,
+    Modality,
+    ModelIdentity,
+    Presence,
+    PriorImages,
+    Reading,
+    ReadingRequest,
+    Task,
+)
+from model.volume import FrameKey, Geometry, Orientation, PlanarImage, Volume
+
+SIDE = 128
+GATE = "What does <img0> show?"
+FINDINGS = "How would you characterize the findings from <img0>?"
+IMPRESSION = "Summarize the impression for <img0>."
+LABELS = "What is the diagnosis for <img0>?"
+DIFFERENCE = "Highlight any difference in <img0> compared to the prior study <img1>."
+ANATOMY = f"Detect any signs of {','.join(CHEST_STRUCTURES)} in <img0>."
+PATHOLOGY = (
+    "Detect any signs of lung nodule,consolidation,pleural effusion,pneumothorax,enlarged cardiac silhouette "
+    "in <img0>."
+)
+
+
+def yes_no(label: str) -> str:
+    return f"Is there any {label} in <img0>? Answer yes or no."
+
+
+def segment(label: str) -> str:
+    return f"Segment {label} in <img0>."
+
+
+def rectangle(j0: int, i0: int, j1: int, i1: int) -> NDArray[np.float32]:
+    mask = np.zeros((1, SIDE, SIDE), np.float32)
+    mask[0, j0:j1, i0:i1] = 0.9
+    return mask
+
+
+def organ(label: str, *corners: int) -> Generation:
+    return Generation(f"The segmentation mask of {label} is <2DSEG>.", 0, masks=(rectangle(*corners),))
+
+
+SCRIPT: Mapping[str, Generation] = {
+    GATE: Generation("A frontal chest radiograph.", 0),
+    FINDINGS: Generation(
+        "The lungs are clear. There is a moderate left pleural effusion. No pneumothorax. "
+        "The cardiac silhouette is normal in size.",
+        0,
+    ),
+    IMPRESSION: Generation("Left pleural effusion.", 0),
+    LABELS: Generation("pleural effusion", 0),
+    yes_no("lung nodule"): Generation("No.", 0.05),
+    yes_no("consolidation"): Generation("No.", 0.1),
+    yes_no("pleural effusion"): Generation("Yes.", 0.9),
+    yes_no("pneumothorax"): Generation("No.", 0.02),
+    yes_no("enlarged cardiac silhouette"): Generation("No.", 0.4),
+    ANATOMY: Generation(
+        "left lung,<DET>.right lung,<DET>.heart,<DET>.trachea,<N/A>.aorta,<N/A>.spine,<N/A>.",
+        0,
+        boxes=((20, 75, 90, 110), (20, 15, 90, 55), (50, 50, 90, 80)),
+    ),
+    PATHOLOGY: Generation(
+        "lung nodule,<N/A>.consolidation,<N/A>.pleural effusion,<DET>.pneumothorax,<N/A>."
+        "enlarged cardiac silhouette,<N/A>.",
+        0,
+        boxes=((70, 80, 90, 110),),
+    ),
+    segment("left lung"): organ("left lung", 20, 75, 90, 110),
+    segment("right lung"): organ("right lung", 20, 15, 90, 55),
+    segment("heart"): organ("heart", 50, 50, 90, 80),
+    DIFFERENCE: Generation("The left pleural effusion has increased.", 0),
+}
+"""A study with a left pleural effusion; the patient's left is on the image's right."""
+
+
+class ScriptedFamily:
+    """Answers each question by script and remembers what it was asked."""
+
+    identity = ModelIdentity("scripted", "scripted", "1", "0" * 64, demo_weights=True)
+
+    def __init__(self, changes: Mapping[str, Generation] | None = None) -> None:
+        self._script = {**SCRIPT, **(changes or {})}
+        self.calls: list[tuple[int, tuple[str, ...]]] = []
+        self.gates: list[Generation] = []
+
+    def answer(
+        self, modality: Modality, images: Sequence[PlanarImage | Volume], questions: Sequence[str]
+    ) -> list[Generation]:
+        self.calls.append((len(images), tuple(questions)))
+        if self.gates and list(questions) == [GATE]:
+            return [self.gates.pop(0)]
+        return [self._script[question] for question in questions]
+
+
+def image(uid: str = "1.2.1", shade: float = 1.0, orientation: Orientation | None = None) -> PlanarImage:
+    pixels = (np.tile(np.linspace(0, 1, SIDE), (SIDE, 1)) * shade).astype(np.float32)
+    return PlanarImage(pixels, FrameKey(uid), (0.5, 0.5), orientation or Orientation())
+
+
+def chest(*priors: PriorImages, image_: PlanarImage | None = None) -> ReadingRequest:
+    return ReadingRequest(Modality.CXR, (image_ or image(),), tuple(Task), priors)
+
+
+def earlier(days: int | None = 30, uid: str = "1.2.0") -> PriorImages:
+    return PriorImages((image(uid, 0.9),), days)
+
+
+def read(request: ReadingRequest, changes: Mapping[str, Generation] | None = None) -> Reading:
+    family: Family = ScriptedFamily(changes)
+    return Reader(family).read(request)
+
+
+def finding(reading: Reading, label: str) -> Finding:
+    (found,) = [f for f in reading.findings if f.label == label]
+    return found
+
+
+def told(reading: Reading, words: str) -> bool:
+    return any(words in caveat for caveat in reading.caveats)
+
+
+def test_a_chest_is_read_whole() -> None:
+    reading = read(chest(earlier()))
+    assert reading.abstention is None
+    assert reading.caveats == ()
+    assert reading.tasks_done == tuple(Task)
+    assert reading.narrative is not None
+    assert reading.narrative.impression == "Left pleural effusion."
+    assert [box.label for box in reading.boxes] == ["left lung", "right lung", "heart"]
+    assert [mask.label for mask in reading.masks] == ["left lung", "right lung", "heart"]
+    assert [mask.laterality for mask in reading.masks] == [Laterality.LEFT, Laterality.RIGHT, None]
+
+
+def test_finding_carries_certainty_side_words_and_box() -> None:
+    effusion = finding(read(chest()), "pleural effusion")
+    assert effusion.presence is Presence.PRESENT
+    assert effusion.certainty == 0.9
+    assert effusion.laterality is Laterality.LEFT
+    assert effusion.evidence == "There is a moderate left pleural effusion."
+    (box,) = effusion.boxes
+    assert (box.low, box.high, box.laterality) == ((70, 80), (90, 110), Laterality.LEFT)
+
+
+def test_absent_finding_carries_the_probability_of_its_absence() -> None:
+    nodule = finding(read(chest()), "lung nodule")
+    assert (nodule.presence, nodule.certainty) == (Presence.ABSENT, 0.95)
+    assert nodule.evidence == "The lungs are clear."
+
+
+def test_probability_near_a_half_determines_nothing() -> None:
+    heart = finding(read(chest()), "enlarged cardiac silhouette")
+    assert (heart.presence, heart.certainty) == (Presence.UNDETERMINED, None)
+
+
+def test_one_call_for_the_gate_one_for_the_study_two_for_a_prior() -> None:
+    family = ScriptedFamily()
+    Reader(family).read(chest(earlier()))
+    assert [(count, len(questions)) for count, questions in family.calls] == [(1, 1), (1, 13), (1, 1), (2, 1)]
+
+
+def test_same_request_same_reading() -> None:
+    first, second = read(chest(earlier())), read(chest(earlier()))
+    assert first.findings == second.findings
+    assert first.answers == second.answers
+    assert first.comparisons == second.comparisons
+
+
+def test_every_answer_is_kept_for_audit() -> None:
+    reading = read(chest(earlier()))
+    assert [answer.request for answer in reading.answers][0] == GATE
+    assert len(reading.answers) == 16
+
+
+def test_comparison_is_coded() -> None:
+    reading = read(chest(earlier()))
+    (comparison,) = reading.comparisons
+    (change,) = comparison.changes
+    assert (change.label, change.status, change.laterality) == (
+        "pleural effusion",
+        ChangeStatus.INCREASED,
+        Laterality.LEFT,
+    )
+
+
+def test_each_prior_is_compared_by_itself() -> None:
+    reading = read(chest(earlier(30), earlier(400, "1.2.9")))
+    assert [comparison.prior for comparison in reading.comparisons] == [0, 1]
+
+
+def test_no_change_is_a_statement_about_the_chest() -> None:
+    quiet = {DIFFERENCE: Generation("No significant change.", 0)}
+    (comparison,) = read(chest(earlier()), quiet).comparisons
+    assert [(c.label, c.status) for c in comparison.changes] == [("chest", ChangeStatus.UNCHANGED)]
+
+
+def test_no_prior_is_told() -> None:
+    reading = read(chest())
+    assert reading.caveats == (NO_PRIOR,)
+    assert Task.COMPARISON not in reading.tasks_done
+
+
+@pytest.mark.parametrize("days", [None, -1])
+def test_unknown_order_in_time_is_not_compared(days: int | None) -> None:
+    reading = read(chest(earlier(days)))
+    assert reading.comparisons == ()
+    assert told(reading, "order of the studies in time is not known")
+
+
+def test_the_same_image_as_prior_is_not_compared() -> None:
+    same = PriorImages((image("1.2.7"),), 10)
+    reading = read(chest(same))
+    assert reading.comparisons == ()
+    assert told(reading, "same image")
+
+
+def test_prior_that_is_no_chest_costs_a_caveat_only() -> None:
+    family = ScriptedFamily()
+    family.gates = [
+        Generation("A frontal chest radiograph.", 0),
+        Generation("Not a frontal chest radiograph.", 0),
+    ]
+    reading = Reader(family).read(chest(earlier()))
+    assert reading.comparisons == ()
+    assert reading.findings
+    assert told(reading, "No comparison with prior 1: The image does not look like a frontal chest")
+
+
+def test_unreadable_comparison_is_told() -> None:
+    reading = read(chest(earlier()), {DIFFERENCE: Generation("The dragon has", 0, complete=False)})
+    assert reading.comparisons == ()
+    assert told(reading, "could not be read")
+
+
+def test_comparison_that_contradicts_the_current_study_is_told() -> None:
+    reading = read(chest(earlier()), {DIFFERENCE: Generation("The left pneumothorax is new.", 0)})
+    assert told(reading, "disagree on pneumothorax")
+
+
+class BrokenFamily(ScriptedFamily):
+    """Has no room for two images."""
+
+    def answer(
+        self, modality: Modality, images: Sequence[PlanarImage | Volume], questions: Sequence[str]
+    ) -> list[Generation]:
+        if len(images) > 1:
+            raise AnswerError("too many images")
+        return super().answer(modality, images, questions)
+
+
+def test_comparison_that_does_not_fit_costs_a_caveat_only() -> None:
+    reading = Reader(BrokenFamily()).read(chest(earlier()))
+    assert reading.findings
+    assert told(reading, "too many images")
+
+
+@pytest.mark.parametrize(
+    ("pixels", "reason"),
+    [(np.zeros((SIDE, SIDE), np.float32), "blank"), (np.zeros((9, 9), np.float32), "too small")],
+)
+def test_empty_image_is_declined_before_the_model_is_asked(pixels: NDArray[np.float32], reason: str) -> None:
+    family = ScriptedFamily()
+    reading = Reader(family).read(chest(image_=replace(image(), pixels=pixels)))
+    assert reason in (reading.abstention or "")
+    assert family.calls == []
+
+
+def concludes_nothing(reading: Reading) -> bool:
+    concluded = (reading.findings, reading.boxes, reading.masks, reading.comparisons, reading.tasks_done)
+    return not any(concluded) and reading.narrative is None
+
+
+def test_foreign_image_is_declined_by_the_gate_question() -> None:
+    reading = read(chest(earlier()), {GATE: Generation("Not a frontal chest radiograph.", 0)})
+    assert reading.abstention == "The image does not look like a frontal chest radiograph."
+    assert concludes_nothing(reading)
+    assert len(reading.answers) == 1
+
+
+def test_implausible_lungs_decline_the_study() -> None:
+    swapped = {
+        segment("left lung"): organ("left lung", 20, 15, 90, 55),
+        segment("right lung"): organ("right lung", 20, 75, 90, 110),
+    }
+    reading = read(chest(), swapped)
+    assert reading.abstention == "The lungs are on the wrong sides of the image."
+    assert concludes_nothing(reading)
+
+
+def test_report_that_compares_without_sight_of_a_prior_loses_that_sentence() -> None:
+    report = Generation("The lungs are clear. The left pleural effusion is unchanged.", 0)
+    reading = read(chest(), {FINDINGS: report})
+    assert reading.narrative is not None
+    assert reading.narrative.findings == "The lungs are clear."
+    assert told(reading, "compares without a prior")
+
+
+def test_text_and_box_on_opposite_sides_withhold_the_side() -> None:
+    report = SCRIPT[FINDINGS].text.replace("left", "right")
+    reading = read(
+        chest(), {FINDINGS: Generation(report, 0), IMPRESSION: Generation("Right pleural effusion.", 0)}
+    )
+    effusion = finding(reading, "pleural effusion")
+    assert (effusion.laterality, effusion.boxes) == (None, ())
+    assert told(reading, "opposite sides")
+
+
+def test_classification_that_stands_alone_is_undetermined() -> None:
+    reading = read(chest(), {yes_no("pleural effusion"): Generation("No.", 0.1)})
+    assert finding(reading, "pleural effusion").presence is Presence.UNDETERMINED
+    assert told(reading, "The report text and the conclusion on pleural effusion disagree.")
+    assert told(reading, "The boxes and the conclusion on pleural effusion disagree.")
+
+
+def test_one_disagreement_is_told_and_the_classification_stands() -> None:
+    reading = read(
+        chest(), {yes_no("pneumothorax"): Generation("Yes.", 0.8), LABELS: Generation("dragon", 0)}
+    )
+    # Text and boxes both deny it.
+    assert finding(reading, "pneumothorax").presence is Presence.UNDETERMINED
+    lone = read(chest(), {LABELS: Generation("pleural effusion,lung nodule", 0)})
+    assert finding(lone, "lung nodule").presence is Presence.ABSENT
+    assert told(lone, "The list of labels and the conclusion on lung nodule disagree.")
+
+
+def test_yes_no_answer_that_is_neither_is_told() -> None:
+    reading = read(chest(), {yes_no("pleural effusion"): Generation("Perhaps.", 0.9)})
+    assert told(reading, "The yes/no answer on pleural effusion could not be read.")
+    assert finding(reading, "pleural effusion").certainty is None
+
+
+def test_both_sides_are_two_findings() -> None:
+    report = Generation("There is a small right pleural effusion. There is a large left pleural effusion.", 0)
+    boxes = Generation(
+        SCRIPT[PATHOLOGY].text.replace("<DET>", "<DET>,<DET>"), 0, boxes=((70, 80, 90, 110), (70, 10, 90, 40))
+    )
+    reading = read(chest(), {FINDINGS: report, PATHOLOGY: boxes})
+    sides = {f.laterality: f for f in reading.findings if f.label == "pleural effusion"}
+    assert sides[Laterality.LEFT].boxes[0].low == (70, 80)
+    assert sides[Laterality.RIGHT].boxes[0].low == (70, 10)
+    assert sides[Laterality.RIGHT].evidence == "There is a small right pleural effusion."
+
+
+@pytest.mark.parametrize(
+    ("boxes", "caveat"),
+    [
+        ((), "more or fewer boxes than tags"),
+        (((0.0, 0.0, 1.0, 1.0), (0.0, 0.0, 1.0, 1.0)), "more or fewer boxes than tags"),
+        (((70.0, 80.0, 70.0, 110.0),), "empty or outside"),
+        (((300.0, 300.0, 400.0, 400.0),), "empty or outside"),
+        (((float("nan"), 0.0, 1.0, 1.0),), "empty or outside"),
+    ],
+)
+def test_box_that_cannot_be_is_left_out(
+    boxes: tuple[tuple[float, float, float, float], ...], caveat: str
+) -> None:
+    reading = read(chest(), {PATHOLOGY: replace(SCRIPT[PATHOLOGY], boxes=boxes)})
+    assert finding(reading, "pleural effusion").boxes == ()
+    assert told(reading, caveat)
+
+
+def test_lung_box_on_the_other_side_is_left_out() -> None:
+    left, right, heart = SCRIPT[ANATOMY].boxes
+    reading = read(chest(), {ANATOMY: replace(SCRIPT[ANATOMY], boxes=(right, left, heart))})
+    assert [box.label for box in reading.boxes] == ["heart"]
+    assert told(reading, "The box of left lung lies on the other side")
+
+
+@pytest.mark.parametrize(
+    ("generation", "caveat"),
+    [
+        (Generation("The segmentation mask of heart is <2DSEG>.", 0), "does not fit"),
+        (Generation("The segmentation mask of heart is <2DSEG>.", 0, masks=(np.zeros((1, 9, 9), np.float32),)),
+         "does not fit"),
+        (Generation("The segmentation mask of heart is <2DSEG>.", 0, masks=(rectangle(0, 0, 0, 0),)), "empty"),
+        (Generation("The segmentation mask of heart is <3DSEG>.", 0, masks=(rectangle(5, 5, 9, 9),)), "malformed"),
+        (Generation("There is no heart in the image.", 0), "No heart was found."),
+    ],
+)  # fmt: skip
+def test_mask_that_cannot_be_is_left_out(generation: Generation, caveat: str) -> None:
+    reading = read(chest(), {segment("heart"): generation})
+    assert [mask.label for mask in reading.masks] == ["left lung", "right lung"]
+    assert told(reading, caveat)
+
+
+def test_specks_beside_an_organ_are_dropped() -> None:
+    speckled = rectangle(50, 50, 90, 80)
+    speckled[0, 3, 3] = 0.99
+    generation = replace(SCRIPT[segment("heart")], masks=(speckled,))
+    heart = read(chest(), {segment("heart"): generation}).masks[2]
+    assert heart.voxels.sum() == 40 * 30
+
+
+def test_results_on_a_mirrored_image_return_to_its_stored_pixels() -> None:
+    mirrored = image(orientation=Orientation(columns_flipped=True))
+    reading = read(chest(image_=mirrored))
+    left = reading.masks[0]
+    # Hung, the left lung covers columns 75 to 110; stored, 128 - 110 to 128 - 75.
+    assert np.flatnonzero(left.voxels[0].any(axis=0)).tolist() == list(range(18, 53))
+    assert (reading.boxes[0].low, reading.boxes[0].high) == ((20, 18), (90, 53))
+    assert reading.boxes[0].laterality is Laterality.LEFT
+    assert finding(reading, "pleural effusion").boxes[0].laterality is Laterality.LEFT
+
+
+def abdomen(orientation: Orientation | None = None) -> ReadingRequest:
+    rng = np.random.default_rng(0)
+    voxels = np.full((4, 80, 96), -1000, np.float32)
+    voxels[:, 20:60, 20:70] = rng.normal(60, 10, (4, 40, 50))
+    frames = tuple(FrameKey(f"1.3.{k}") for k in range(4))
+    geometry = Geometry(np.diag([5.0, 2.0, 1.0, 1.0]))
+    volume = Volume(voxels, geometry, frames, orientation or Orientation())
+    return ReadingRequest(Modality.CT, (volume,), (Task.SEGMENTATION,))
+
+
+def abdominal_script() -> dict[str, Generation]:
+    masks = {name: np.zeros((4, 80, 96), np.float32) for name in ("liver", "spleen", "kidneys")}
+    masks["liver"][1:3, 20:40, 20:40] = 1
+    masks["spleen"][1, 20:30, 60:70] = 1
+    masks["kidneys"][1:3, 45:55, 25:35] = 1
+    masks["kidneys"][1:3, 45:55, 55:64] = 1
+    masks["kidneys"][0, 0, 0] = 1
+    script = {
+        f"Segment the {name}.": Generation(f"The segmentation mask of {name} is <3DSEG>.", 0, masks=(mask,))
+        for name, mask in masks.items()
+    }
+    return {**script, "Segment the pancreas.": Generation("There is no pancreas in the volume.", 0)}
+
+
+def test_an_abdomen_is_segmented_with_volumes() -> None:
+    reading = read(abdomen(), abdominal_script())
+    assert [mask.label for mask in reading.masks] == ["liver", "spleen", "kidneys"]
+    # 2 x 20 x 20 voxels of 10 mm3; 10 x 10; 2 x 10 x (10 + 9): both kidneys, not the speck.
+    expected = "Segmented volumes: liver 8 ml, spleen 1 ml, kidneys 4 ml."
+    assert reading.narrative is not None
+    assert reading.narrative.findings == expected
+    assert reading.masks[2].laterality is Laterality.BILATERAL
+    assert reading.caveats == ("No pancreas was found.", NO_PRIOR)
+
+
+def test_masks_of_a_turned_volume_return_to_its_stored_grid() -> None:
+    turned = Orientation(transposed=True, rows_flipped=True)
+    request = abdomen(turned)
+    mask = read(request, abdominal_script()).masks[1]
+    (volume,) = request.images
+    assert isinstance(volume, Volume)
+    assert mask.voxels.shape == (4, 96, 80)
+    assert mask.geometry is not None
+    here = mask.geometry.to_patient(np.argwhere(mask.voxels).astype(float))
+    seen = np.zeros((4, 80, 96), np.bool_)
+    seen[1, 20:30, 60:70] = True
+    there = volume.geometry.to_patient(np.argwhere(seen).astype(float))
+    assert set(map(tuple, here.tolist())) == set(map(tuple, there.tolist()))
+
+
+def skin() -> ReadingRequest:
+    pixels = np.random.default_rng(0).random((SIDE, SIDE, 3)).astype(np.float32)
+    photo = PlanarImage(pixels, FrameKey("1.4"))
+    return ReadingRequest(Modality.DERM, (photo,), (Task.CLASSIFICATION, Task.SEGMENTATION))
+
+
+@pytest.mark.parametrize("diagnosis", SKIN_LESIONS)
+def test_a_skin_lesion_is_named_and_outlined(diagnosis: str) -> None:
+    script = {
+        "What is primary diagnosis?": Generation(f"The main diagnosis is {diagnosis}.", 0),
+        "Segment the lesion.": Generation(
+            "The segmentation mask of lesion is <2DSEG>.", 0, masks=(rectangle(40, 40, 90, 90),)
+        ),
+    }
+    reading = read(skin(), script)
+    assert [(f.label, f.presence) for f in reading.findings] == [(diagnosis, Presence.PRESENT)]
+    assert reading.masks[0].label == "lesion"
+    assert reading.narrative is not None
+    assert reading.narrative.impression == f"The main diagnosis is {diagnosis}."
+
+
+def test_task_that_a_modality_does_not_have_is_told() -> None:
+    request = replace(abdomen(), tasks=(Task.SEGMENTATION, Task.PATHOLOGY_DETECTION))
+    reading = read(request, abdominal_script())
+    assert reading.tasks_done == (Task.SEGMENTATION,)
+    assert told(reading, "Not done: pathology detection.")
+
+
+def test_nothing_of_the_pieces_of_any_answer_makes_the_reader_fall() -> None:
+    rng = np.random.default_rng(11)
+    pieces = [
+        "<DET>",
+        "<N/A>",
+        "<2DSEG>",
+        "<3DSEG>",
+        ",",
+        ".",
+        " ",
+        "no ",
+        "left ",
+        "right ",
+        "new ",
+        "Yes",
+        "###",
+    ]
+    pieces += ["pleural effusion", "The ", "lung nodule", "is unchanged", "There is ", "<", "heart", "\x00"]
+    for _ in range(100):
+        script = {
+            question: Generation("".join(rng.choice(pieces, rng.integers(0, 12))), float(rng.random()))
+            for question in SCRIPT
+            if question != GATE and "Segment" not in question
+        }
+        reading = read(chest(earlier()), script)
+        assert reading.abstention is None
+        assert not reading.boxes
+        assert all("<" not in change.evidence for c in reading.comparisons for change in c.changes)

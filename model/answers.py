@@ -77,6 +77,8 @@ _COMPARING = re.compile(
     re.IGNORECASE,
 )
 _TAG = re.compile(r"<[^<>]*>")
+_CONTROL = re.compile(r"[<>#\x00-\x1f\x7f]")
+"""No sentence of a report holds these; a piece of a tag or of a turn mark does."""
 
 _STATUS: Mapping[ChangeStatus, re.Pattern[str]] = {
     ChangeStatus.NEW: re.compile(r"\bnew(?:ly)?\b"),
@@ -100,7 +102,7 @@ def clean_report(text: str, *, complete: bool) -> Parsed[str]:
     for sentence in told:
         if not sentence.endswith("."):
             caveats.append("An unfinished sentence of the generated report was left out.")
-        elif _TAG.search(sentence) or "#" in sentence:
+        elif _CONTROL.search(sentence):
             caveats.append("A sentence of the generated report with a control tag was left out.")
         elif _COMPARING.search(sentence):
             caveats.append("A sentence of the generated report that compares without a prior was left out.")
@@ -196,7 +198,7 @@ def changes_in(text: str) -> Parsed[tuple[Change, ...]]:
             silent = False
             continue
         change = _change(lowered, sentence)
-        if change is None or not sentence.endswith("."):
+        if change is None or not sentence.endswith(".") or _CONTROL.search(sentence):
             caveats.append("A sentence of the comparison could not be read and was left out.")
             continue
         silent = False

@@ -217,12 +217,12 @@ def _take_yes_no(draft: _Draft, question: Question, generation: Generation) -> N
 
 
 def _take_diagnosis(draft: _Draft, question: Question, generation: Generation) -> None:
-    parsed = diagnosis_in(generation.text)
-    draft.caveats += parsed.caveats
-    if parsed.value is not None and generation.complete:
-        sentence = generation.text.strip()
-        draft.diagnosis = Finding(parsed.value, Presence.PRESENT, evidence=sentence)
-        draft.report[Form.DIAGNOSIS] = sentence
+    cleaned = clean_report(generation.text, complete=generation.complete)
+    parsed = diagnosis_in(cleaned.value)
+    draft.caveats += (*cleaned.caveats, *parsed.caveats)
+    if parsed.value is not None:
+        draft.diagnosis = Finding(parsed.value, Presence.PRESENT, evidence=cleaned.value)
+        draft.report[Form.DIAGNOSIS] = cleaned.value
 
 
 def _take_boxes(draft: _Draft, question: Question, generation: Generation) -> None:

@@ -184,7 +184,7 @@ def test_same_request_same_reading() -> None:
 
 def test_every_answer_is_kept_for_audit() -> None:
     reading = read(chest(earlier()))
-    assert [answer.request for answer in reading.answers][0] == GATE
+    assert reading.answers[0].request == GATE
     assert len(reading.answers) == 16
 
 
@@ -382,17 +382,19 @@ def test_lung_box_on_the_other_side_is_left_out() -> None:
     assert told(reading, "The box of left lung lies on the other side")
 
 
+HEART = "The segmentation mask of heart is <2DSEG>."
+
+
 @pytest.mark.parametrize(
     ("generation", "caveat"),
     [
-        (Generation("The segmentation mask of heart is <2DSEG>.", 0), "does not fit"),
-        (Generation("The segmentation mask of heart is <2DSEG>.", 0, masks=(np.zeros((1, 9, 9), np.float32),)),
-         "does not fit"),
-        (Generation("The segmentation mask of heart is <2DSEG>.", 0, masks=(rectangle(0, 0, 0, 0),)), "empty"),
-        (Generation("The segmentation mask of heart is <3DSEG>.", 0, masks=(rectangle(5, 5, 9, 9),)), "malformed"),
+        (Generation(HEART, 0), "does not fit"),
+        (Generation(HEART, 0, masks=(np.zeros((1, 9, 9), np.float32),)), "does not fit"),
+        (Generation(HEART, 0, masks=(rectangle(0, 0, 0, 0),)), "empty"),
+        (Generation(HEART.replace("2D", "3D"), 0, masks=(rectangle(5, 5, 9, 9),)), "malformed"),
         (Generation("There is no heart in the image.", 0), "No heart was found."),
     ],
-)  # fmt: skip
+)
 def test_mask_that_cannot_be_is_left_out(generation: Generation, caveat: str) -> None:
     reading = read(chest(), {segment("heart"): generation})
     assert [mask.label for mask in reading.masks] == ["left lung", "right lung"]

@@ -63,7 +63,7 @@ def _cells(seed: int) -> list[Image.Image]:
                 _chest(case.current),
             ]
     for n in range(6):
-        case = make_abdomen_case(seed + n, shape=(24, 192, 192))
+        case = make_abdomen_case(seed + n, shape=(7, 192, 192))
         middle = case.voxels.shape[0] // 2
         picture = _rgb(np.clip((case.voxels[middle] + 160) / 400, 0, 1))
         cells.append(_image(picture.copy()))

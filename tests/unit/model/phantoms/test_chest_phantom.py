@@ -46,7 +46,8 @@ def scene_of(seed: int, view: str = "PA") -> Scene:
 
 def test_same_seed_gives_the_same_bytes() -> None:
     once, again = make_chest_case(3, size=96, with_prior=True), make_chest_case(3, size=96, with_prior=True)
-    assert once.prior is not None and again.prior is not None
+    assert once.prior is not None
+    assert again.prior is not None
     for a, b in ((once.current, again.current), (once.prior, again.prior)):
         assert a.pixels.tobytes() == b.pixels.tobytes()
         assert a.findings == b.findings

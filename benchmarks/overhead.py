@@ -1,7 +1,7 @@
 """Seconds per study that the node adds to the model, hop by hop: `python -m benchmarks.overhead`.
 
-Real programs on loopback: DCMTK sends, Orthanc receives. A study counts from the moment it is complete (the quiet
-period before it is a setting, not a speed) until every object is acknowledged by Orthanc.
+Real programs on loopback: DCMTK sends, Orthanc receives. A study counts from the moment it is complete (the
+quiet period before it is a setting, not a speed) until every object is acknowledged by Orthanc.
 """
 
 import argparse

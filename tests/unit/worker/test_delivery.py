@@ -15,7 +15,7 @@ from dicom_node.study import JobId, Reason
 from tests.builders import Bench, make_bench
 from tests.fakes import FakeFamily
 from worker.delivery import deliver, is_transient
-from worker.demo.phantom_studies import write_demo_studies
+from worker.demo.phantom_studies import WrittenStudy
 from worker.errors import UndeliveredError
 from worker.stopwatch import Stopwatch
 
@@ -38,17 +38,11 @@ class FakePacs:
         return outcomes
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
-    studies = write_demo_studies(tmp_path_factory.mktemp("studies"))
-    return next(study.files for study in studies if study.title == "chest, current")
-
-
 @pytest.fixture
-def read(tmp_path: Path, files: tuple[Path, ...]) -> Iterator[tuple[Bench, JobId]]:
+def read(tmp_path: Path, phantoms: dict[str, WrittenStudy]) -> Iterator[tuple[Bench, JobId]]:
     """A job whose results are stored and not yet sent."""
     bench = make_bench(tmp_path, FakeFamily)
-    job_id = bench.file(files)
+    job_id = bench.file(phantoms["chest, current"].files)
     lease = bench.database.jobs.claim(job_id, "x", 60)
     assert lease is not None
     objects = bench.pipeline._read(lease.job, Stopwatch())  # pyright: ignore[reportPrivateUsage]

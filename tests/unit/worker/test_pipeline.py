@@ -12,15 +12,10 @@ from model.families.family import Family
 from tests.builders import Bench, make_bench
 from tests.driving import items_named
 from tests.fakes import FakeFamily
-from worker.demo.phantom_studies import WrittenStudy, write_demo_studies
+from worker.demo.phantom_studies import WrittenStudy
 from worker.stopwatch import Stopwatch
 
 CHANGED_STATUS = "263703002"
-
-
-@pytest.fixture(scope="module")
-def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, WrittenStudy]:
-    return {study.title: study for study in write_demo_studies(tmp_path_factory.mktemp("studies"))}
 
 
 @pytest.fixture
@@ -39,25 +34,25 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     ],
 )
 def test_study_ends_delivered(
-    bench: Bench, studies: dict[str, WrittenStudy], title: str, expected: list[str]
+    bench: Bench, phantoms: dict[str, WrittenStudy], title: str, expected: list[str]
 ) -> None:
-    job_id = bench.file(studies[title].files)
+    job_id = bench.file(phantoms[title].files)
     bench.pipeline.take(job_id)
     job = bench.database.jobs.get(job_id)
     assert (job.state, job.reason) == (JobState.DONE, Reason.DELIVERED), job.detail
     assert sorted(dcmread(path).Modality for path in bench.delivered.rglob("*.dcm")) == expected
 
 
-def test_report_is_sent_last(bench: Bench, studies: dict[str, WrittenStudy]) -> None:
-    job_id = bench.file(studies["chest, current"].files)
+def test_report_is_sent_last(bench: Bench, phantoms: dict[str, WrittenStudy]) -> None:
+    job_id = bench.file(phantoms["chest, current"].files)
     bench.pipeline.take(job_id)
     assert [result.modality for result in bench.database.results.of_job(job_id)][-1] == "SR"
 
 
-def test_prior_in_the_store_is_compared(bench: Bench, studies: dict[str, WrittenStudy]) -> None:
-    prior_job = bench.file(studies["chest, prior"].files)
+def test_prior_in_the_store_is_compared(bench: Bench, phantoms: dict[str, WrittenStudy]) -> None:
+    prior_job = bench.file(phantoms["chest, prior"].files)
     bench.pipeline.take(prior_job)
-    job_id = bench.file(studies["chest, current"].files)
+    job_id = bench.file(phantoms["chest, current"].files)
     bench.pipeline.take(job_id)
     report = dcmread(bench.database.results.of_job(job_id)[-1].path)
     codes = {item.ConceptCodeSequence[0].CodeValue for item in items_named(report, CHANGED_STATUS)}
@@ -68,9 +63,9 @@ def test_prior_in_the_store_is_compared(bench: Bench, studies: dict[str, Written
 
 
 def test_second_run_sends_the_stored_objects_again_and_makes_none(
-    bench: Bench, studies: dict[str, WrittenStudy]
+    bench: Bench, phantoms: dict[str, WrittenStudy]
 ) -> None:
-    job_id = bench.file(studies["skin lesion"].files)
+    job_id = bench.file(phantoms["skin lesion"].files)
     lease = bench.database.jobs.claim(job_id, "first", 60)
     assert lease is not None
     bench.pipeline.run(lease, Stopwatch())
@@ -80,10 +75,10 @@ def test_second_run_sends_the_stored_objects_again_and_makes_none(
 
 
 def test_image_outside_the_domain_ends_without_objects(
-    tmp_path: Path, studies: dict[str, WrittenStudy]
+    tmp_path: Path, phantoms: dict[str, WrittenStudy]
 ) -> None:
     bench = make_bench(tmp_path, lambda: FakeFamily(is_chest=False))
-    job_id = bench.file(studies["chest, current"].files)
+    job_id = bench.file(phantoms["chest, current"].files)
     bench.pipeline.take(job_id)
     job = bench.database.jobs.get(job_id)
     assert (job.state, job.reason) == (JobState.NOT_APPLICABLE, Reason.OUT_OF_DOMAIN)
@@ -92,12 +87,12 @@ def test_image_outside_the_domain_ends_without_objects(
     bench.database.close()
 
 
-def test_altered_weights_fail_visibly(tmp_path: Path, studies: dict[str, WrittenStudy]) -> None:
+def test_altered_weights_fail_visibly(tmp_path: Path, phantoms: dict[str, WrittenStudy]) -> None:
     def broken() -> Family:
         raise WeightsError("model.safetensors does not have its hash")
 
     bench = make_bench(tmp_path, broken)
-    job_id = bench.file(studies["skin lesion"].files)
+    job_id = bench.file(phantoms["skin lesion"].files)
     bench.pipeline.take(job_id)
     job = bench.database.jobs.get(job_id)
     assert (job.state, job.reason) == (JobState.FAILED, Reason.WEIGHTS)
@@ -105,13 +100,13 @@ def test_altered_weights_fail_visibly(tmp_path: Path, studies: dict[str, Written
 
 
 def test_unforeseen_error_is_tried_again_and_quotes_nothing(
-    tmp_path: Path, studies: dict[str, WrittenStudy]
+    tmp_path: Path, phantoms: dict[str, WrittenStudy]
 ) -> None:
     def broken() -> Family:
         raise ValueError("Phantom^Derma")
 
     bench = make_bench(tmp_path, broken)
-    job_id = bench.file(studies["skin lesion"].files)
+    job_id = bench.file(phantoms["skin lesion"].files)
     bench.pipeline.take(job_id)
     job = bench.database.jobs.get(job_id)
     assert (job.state, job.reason) == (JobState.QUEUED, Reason.INTERNAL)
@@ -120,9 +115,9 @@ def test_unforeseen_error_is_tried_again_and_quotes_nothing(
 
 
 def test_undecodable_instance_is_quarantined_and_its_neighbour_read(
-    bench: Bench, studies: dict[str, WrittenStudy], tmp_path: Path
+    bench: Bench, phantoms: dict[str, WrittenStudy], tmp_path: Path
 ) -> None:
-    good = studies["chest, prior"].files[0]
+    good = phantoms["chest, prior"].files[0]
     broken = dcmread(good)
     broken.SOPInstanceUID = broken.file_meta.MediaStorageSOPInstanceUID = "2.25.4711"
     broken.PixelData = broken.PixelData[:100]
@@ -135,14 +130,14 @@ def test_undecodable_instance_is_quarantined_and_its_neighbour_read(
 
 
 def test_same_job_in_another_store_gives_the_same_bytes(
-    bench: Bench, studies: dict[str, WrittenStudy], tmp_path: Path
+    bench: Bench, phantoms: dict[str, WrittenStudy], tmp_path: Path
 ) -> None:
     """Only the job's own time may differ between two nodes; here both get the same."""
     twin = make_bench(tmp_path / "twin", FakeFamily)
     digests: list[list[str]] = []
     when = None
     for each in (bench, twin):
-        job_id = each.file(studies["skin lesion"].files)
+        job_id = each.file(phantoms["skin lesion"].files)
         job = each.database.jobs.get(job_id)
         when = when or job.created_at
         lease = each.database.jobs.claim(job_id, "x", 60)

@@ -13,7 +13,7 @@ from pydicom.errors import InvalidDicomError
 
 from model.reading import Finding, Presence, Reading
 from structured_reports import codes
-from structured_reports.headers import IDENTITY
+from structured_reports.headers import IDENTITY, literal_identity
 from structured_reports.provenance import CONTENT_QUALIFICATION, is_own_result, statements
 from structured_reports.sources import Sources
 
@@ -142,8 +142,10 @@ def _identity_faults(ds: Dataset, sources: Sources) -> Iterator[str]:
     for source in sources.current:
         if ds.StudyInstanceUID != source.StudyInstanceUID:
             yield "belongs to another study than a source"
+        expected = literal_identity(source)
         for keyword in IDENTITY:
-            if str(ds.get(keyword) or "") != str(source.get(keyword) or ""):
+            own = str(ds.get(keyword) or "")
+            if own != (str(expected[keyword].value) if keyword in expected else ""):
                 yield f"{keyword} differs from a source"
 
 

@@ -4,7 +4,8 @@ ReportError
 ├── SourceError         the sources do not hold what the reading speaks of
 │   └── EvidenceError   a comparison names a prior that was not supplied
 ├── CoordinatesError    a box or mask does not fit the image it is said to lie on
-└── CodingError         a label cannot be said in codes
+├── CodingError         a label cannot be said in codes
+└── ConstructionError   the object could not be built on this source
 """
 
 
@@ -26,3 +27,11 @@ class CoordinatesError(ReportError):
 
 class CodingError(ReportError):
     """A label cannot be said in codes."""
+
+
+class ConstructionError(ReportError):
+    """The object could not be built on this source; the cause says what the library missed."""
+
+    def __init__(self, writer: str) -> None:
+        super().__init__(f"the {writer} could not be built on this source")
+        self.writer = writer

@@ -1,6 +1,5 @@
 """The last touch on every object: dates of the run, stable identifiers, the patient's identity, file meta."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -73,26 +72,13 @@ def finished(result: Dataset, source: Dataset, run: Run, place: SeriesPlace) -> 
     if source.get("LongitudinalTemporalInformationModified"):
         result.LongitudinalTemporalInformationModified = source.LongitudinalTemporalInformationModified
     _pin_dimension_organization(result, place)
-    with config.disable_value_validation():
-        for element in literal_identity(source).values():
-            result[element.tag] = element
+    for element in literal_identity(source).values():
+        result[element.tag] = element
     result.SOPInstanceUID = UNFINISHED
     result.file_meta = _file_meta(result)
     result.SOPInstanceUID = uid_from("instance", str(place.uid), _digest(result))
     result.file_meta.MediaStorageSOPInstanceUID = result.SOPInstanceUID
     return result
-
-
-def restore_classes(result: Dataset, classes: Mapping[str, str]) -> None:
-    """Write the true SOP classes into references; `classes` maps SOP Instance UIDs to them."""
-    for element in result:
-        if element.VR != "SQ":
-            continue
-        for item in element.value:
-            true_class = classes.get(item.get("ReferencedSOPInstanceUID", ""))
-            if true_class is not None and "ReferencedSOPClassUID" in item:
-                item.ReferencedSOPClassUID = true_class
-            restore_classes(item, classes)
 
 
 def _date(result: Dataset, moment: datetime) -> None:

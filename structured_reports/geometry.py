@@ -61,8 +61,11 @@ def number_of_frames(ds: Dataset) -> int:
 
 
 def is_multi_frame(ds: Dataset) -> bool:
-    """Say whether references to `ds` must name a frame: its class is a multi-frame one."""
-    return bool(ds.get("NumberOfFrames"))
+    """Say whether references to `ds` name frames: more than one frame, or functional groups.
+
+    Some single-frame images say Number of Frames 1; a frame number would make references to them illegal.
+    """
+    return number_of_frames(ds) > 1 or "PerFrameFunctionalGroupsSequence" in ds
 
 
 def frame_numbers(ds: Dataset, frame_number: int) -> list[int] | None:

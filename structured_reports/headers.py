@@ -1,5 +1,8 @@
 """Source headers made fit to build on: decoded, type 2 complete, nothing illegal, nothing private."""
 
+import logging
+import re
+from collections.abc import Iterator
 from copy import deepcopy
 from datetime import timedelta, timezone
 
@@ -8,10 +11,11 @@ from pydicom.charset import default_encoding
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag
 from pydicom.valuerep import validate_value
 
 from structured_reports.errors import SourceError
+
+logger = logging.getLogger(__name__)
 
 TYPE_2 = (
     "AccessionNumber",
@@ -33,7 +37,11 @@ NOT_COPIED = ("PatientComments", "OperatorsName", "AdditionalPatientHistory", "S
 """Free text and names that no result needs."""
 
 _CHECKED_VRS = {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UI", "UT"}
-_PIXEL_GROUP = 0x7FE0
+_LAST_GROUP = 0x5400
+"""Beyond lie curves, overlays, pixel data and trailing padding."""
+_ESCAPE = re.compile(r"\x1b(?:\$[()*+-]?|[()*+.-])[0-~]")
+_CODE_STRING = re.compile(r"[A-Z0-9 _]{1,16}")
+_TEXT_VRS = {"LO", "LT", "PN", "SH", "ST", "UT"}
 _SEXES = {"", "M", "F", "O"}
 
 
@@ -52,8 +60,7 @@ def normalised(source: Dataset) -> Dataset:
             raise SourceError(f"a source has no {keyword}")
     with config.disable_value_validation():
         header = Dataset()
-        header.update({element.tag: element for element in source if _is_kept(element.tag)})
-        header = deepcopy(header)
+        header.update({element.tag: deepcopy(element) for element in _readable(source)})
         header.set_original_encoding(None, None, source.get("SpecificCharacterSet") or default_encoding)
         header.decode()
         _drop_illegal(header)
@@ -63,15 +70,27 @@ def normalised(source: Dataset) -> Dataset:
             if keyword not in header:
                 setattr(header, keyword, "")
         if header.PatientSex not in _SEXES:
-            header.PatientSex = "O"
+            header.PatientSex = ""
         header.PatientName = ""
     return header
 
 
 def literal_identity(source: Dataset) -> dict[str, DataElement]:
-    """Take the identifying attributes exactly as the source has them; absent ones are left out."""
+    """Take the identifying attributes as the source has them, in Unicode; absent ones are left out."""
+    literals: dict[str, DataElement] = {}
     with config.disable_value_validation():
-        return {keyword: deepcopy(source[keyword]) for keyword in IDENTITY if source.get(keyword)}
+        for keyword in IDENTITY:
+            text = without_escapes(str(source.get(keyword) or ""))
+            if text and not (keyword == "PatientSex" and _CODE_STRING.fullmatch(text) is None):
+                element = empty_element(keyword)
+                element.value = text
+                literals[keyword] = element
+    return literals
+
+
+def without_escapes(text: str) -> str:
+    """Remove ISO 2022 escape sequences that pydicom leaves in some texts (PS3.3 C.12.1.1.2)."""
+    return _ESCAPE.sub("", text)
 
 
 def timezone_of(source: Dataset) -> timezone | None:
@@ -92,8 +111,16 @@ def patient_key(header: Dataset) -> str:
     return f"{header.get('IssuerOfPatientID') or ''}|{header.PatientID}"
 
 
-def _is_kept(tag: BaseTag) -> bool:
-    return not tag.is_private and tag.group < _PIXEL_GROUP and not 0x6000 <= tag.group <= 0x60FF
+def _readable(source: Dataset) -> Iterator[DataElement]:
+    """Yield what a result may be built on; an element whose value cannot be read is as good as absent."""
+    for tag in list(source.keys()):
+        if tag.is_private or tag.group > _LAST_GROUP:
+            continue
+        try:
+            yield source[tag]
+        except (NotImplementedError, ValueError, TypeError) as error:
+            fault = type(error).__name__
+            logger.warning("unreadable attribute left out", extra={"tag": str(tag), "fault": fault})
 
 
 def _drop_illegal(ds: Dataset) -> None:
@@ -102,8 +129,10 @@ def _drop_illegal(ds: Dataset) -> None:
             del ds[element.tag]
         elif element.VR == "SQ":
             _drop_illegal_items(ds, element)
-        elif element.VR in _CHECKED_VRS and not _is_legal(element):
-            _blank(ds, element)
+        elif element.VR in _CHECKED_VRS:
+            _strip_escapes(element)
+            if not _is_legal(element):
+                _blank(ds, element)
 
 
 def _drop_illegal_items(ds: Dataset, element: DataElement) -> None:
@@ -111,6 +140,13 @@ def _drop_illegal_items(ds: Dataset, element: DataElement) -> None:
         _drop_illegal(item)
     if not element.value or all(len(item) == 0 for item in element.value):
         del ds[element.tag]
+
+
+def _strip_escapes(element: DataElement) -> None:
+    if element.VR in _TEXT_VRS and "\x1b" in str(element.value):
+        values = element.value if element.VM > 1 else [element.value]
+        stripped = [without_escapes(str(value)) for value in values]
+        element.value = stripped if len(stripped) > 1 else stripped[0]
 
 
 def _is_legal(element: DataElement) -> bool:
@@ -128,7 +164,7 @@ def _is_legal(element: DataElement) -> bool:
             return False
         if element.VR == "TM" and not _is_time(text):
             return False
-        if element.VR in {"LO", "SH", "PN", "ST", "LT", "UT"} and _has_controls(text, element.VR):
+        if element.VR in _TEXT_VRS and _has_controls(text, element.VR):
             return False
     return True
 
@@ -144,7 +180,7 @@ def _is_time(text: str) -> bool:
 
 
 def _has_controls(text: str, vr: str) -> bool:
-    allowed = "\r\n\f\t\x1b" if vr in {"ST", "LT", "UT"} else "\x1b"
+    allowed = "\r\n\f\t" if vr in {"ST", "LT", "UT"} else ""
     return any(ord(character) < 32 and character not in allowed for character in text)
 
 

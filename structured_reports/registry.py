@@ -7,7 +7,7 @@ from functools import partial
 from pydicom.dataset import Dataset
 
 from model.reading import Reading
-from structured_reports.errors import SourceError
+from structured_reports.errors import ConstructionError, SourceError
 from structured_reports.headers import normalised
 from structured_reports.sources import Run, Sources
 from structured_reports.writers.presentation_state import write_presentation_states
@@ -41,9 +41,17 @@ def write_results(
         raise SourceError("there is no source")
     headers = {str(ds.SOPInstanceUID): normalised(ds) for ds in sources.all_instances()}
     draft = Draft(reading, sources, run, headers)
-    for writer in _chosen(report_class).values():
-        draft = replace(draft, written=(*draft.written, *writer(draft)))
+    for name, writer in _chosen(report_class).items():
+        draft = replace(draft, written=(*draft.written, *_written(name, writer, draft)))
     return draft.written
+
+
+def _written(name: str, writer: Writer, draft: Draft) -> tuple[Dataset, ...]:
+    """Call one writer; what the library says to a source it cannot build on becomes ours."""
+    try:
+        return writer(draft)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConstructionError(name) from error
 
 
 def _chosen(report_class: ReportClass) -> Mapping[str, Writer]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from highdicom import PresentationLUTTransformation
+from highdicom import VOILUT, PresentationLUTTransformation
 from highdicom.color import CIELabColor
 from highdicom.pr import (
     GraphicAnnotation,
@@ -17,7 +17,7 @@ from highdicom.pr import (
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from model.reading import BoundingBox, Presence
+from model.reading import BoundingBox, Modality, Presence
 from structured_reports.colours import FINDING_COLOUR
 from structured_reports.finishing import UNFINISHED, finished, run_key, series_place
 from structured_reports.geometry import frame_numbers, rectangle
@@ -27,6 +27,7 @@ from structured_reports.wording import named, series_description
 from structured_reports.writers.writer import Draft
 
 SERIES_NUMBER = 9003
+BODY_PARTS = {Modality.CXR: "CHEST", Modality.CT: "ABDOMEN", Modality.DERM: "SKIN"}
 _GREY = {"MONOCHROME1", "MONOCHROME2"}
 _ANATOMY_COLOUR = (120, 200, 255)
 
@@ -113,6 +114,8 @@ def _state(draft: Draft, header: Dataset, boxes: Sequence[_Drawn], instance_numb
         contributing_equipment=[contributing_equipment(reading.model, run)],
         **equipment(reading.model, run),
     )
+    # With an unpaired body part Laterality (type 2C, PS3.3 C.7.3.1) does not apply.
+    result.BodyPartExamined = BODY_PARTS[reading.modality]
     _fit_source(result, header)
     return finished(result, source, run, place)
 
@@ -164,13 +167,24 @@ def _polarity(header: Dataset) -> PresentationLUTTransformation:
 
 
 def _window(header: Dataset) -> list[SoftcopyVOILUTTransformation] | None:
-    """Take the first window only: a state applies one (PS3.3 C.11.8). None leaves a VOI LUT to be copied."""
+    """Take the VOI LUT, else the first window: a state applies one (PS3.3 C.11.8). None without either."""
     holder = _voi_holder(header)
+    if holder.get("VOILUTSequence"):
+        return [SoftcopyVOILUTTransformation(voi_luts=[_lookup_table(holder.VOILUTSequence[0])])]
     centre, width = _first(holder.get("WindowCenter")), _first(holder.get("WindowWidth"))
     if centre is None or width is None or width < 1:
         return None
     function = holder.get("VOILUTFunction") or None
     return [SoftcopyVOILUTTransformation(window_center=centre, window_width=width, voi_lut_function=function)]
+
+
+def _lookup_table(item: Dataset) -> VOILUT:
+    """Rebuild a table from its numbers: read from a file they are a list, which highdicom does not copy."""
+    entries, first, bits = (int(value) for value in item.LUTDescriptor)
+    data = item.LUTData
+    numbers = np.frombuffer(data, dtype="<u2") if isinstance(data, bytes) else np.array(data, dtype=np.int64)
+    width = np.uint8 if bits <= 8 else np.uint16
+    return VOILUT(first, (numbers[: entries or 2**16] & 0xFFFF).astype(width))
 
 
 def _voi_holder(header: Dataset) -> Dataset:
@@ -193,11 +207,7 @@ def _first(value: object) -> float | None:
 
 
 def _fit_source(result: Dataset, header: Dataset) -> None:
-    """Say what highdicom leaves out: the body part, and the shape of pixels that are not square."""
-    if header.get("BodyPartExamined"):
-        result.BodyPartExamined = header.BodyPartExamined
-    else:
-        result.Laterality = ""  # type 2C where the body part may be a paired one (PS3.3 C.7.3.1)
+    """Give pixels that are not square their shape; highdicom always says 1:1 (PS3.3 C.10.4)."""
     spacing = header.get("PixelSpacing") or header.get("ImagerPixelSpacing")
     if not spacing or len(spacing) != 2 or not all(float(value) > 0 for value in spacing):
         return

@@ -18,7 +18,8 @@ _PORTAL = {
 }  # fmt: skip
 _NATIVE = {
     "liver": (50, 8), "spleen": (42, 6), "kidneys": (28, 5), "pancreas": (36, 6), "aorta": (40, 5),
-    "ivc": (38, 5), "veins": (38, 5), "stomach": (18, 9), "bowel": (26, 10), "gallbladder": (8, 4), "renal sinus": (-50, 20),
+    "ivc": (38, 5), "veins": (38, 5), "stomach": (18, 9), "bowel": (26, 10), "gallbladder": (8, 4),
+    "renal sinus": (-50, 20),
     "adrenal": (25, 6), "crura": (52, 5), "cavity": (-102, 6), "lung": (-840, 30), "heart": (40, 5),
 }  # fmt: skip
 

@@ -54,7 +54,7 @@ def _chest(view: ChestView) -> Image.Image:
 
 def _cells(seed: int) -> list[Image.Image]:
     cells: list[Image.Image] = []
-    for n in range(6):
+    for n in range(4):
         case = make_chest_case(seed + n, with_prior=True)
         if case.prior is not None:
             cells += [
@@ -62,7 +62,7 @@ def _cells(seed: int) -> list[Image.Image]:
                 _image(_rgb(case.current.pixels)),
                 _chest(case.current),
             ]
-    for n in range(6):
+    for n in range(3):
         case = make_abdomen_case(seed + n, shape=(7, 192, 192))
         middle = case.voxels.shape[0] // 2
         picture = _rgb(np.clip((case.voxels[middle] + 160) / 400, 0, 1))

@@ -237,6 +237,7 @@ class Scene:
                 body = body + self.torso.breast * np.sqrt(np.clip(1 - u2 - v2, 0, None)) * (body > 0)
         return body.astype(np.float32)
 
+    @cached_property
     def _spine(self) -> tuple[Picture, Region]:
         x, z = self.plane(55.0)
         centre = anatomy.spine_x(self.torso, z)
@@ -311,7 +312,7 @@ class Scene:
         soft = body * (1 + lumpy) - (1 - LUNG_DENSITY) * np.minimum(aerated, 0.85 * body)
         soft = soft + power_noise(rng, self.shape, -2.3) * (1.2 + 0.022 * aerated)
         liver = np.clip((self.dome("right lung") - self.z) / 30.0, 0, 1) * (self.x < 40) * 9.0
-        total = soft + liver - np.minimum(self._belly_gas(), 0.7 * body) + self._spine()[0]
+        total = soft + liver - np.minimum(self._belly_gas(), 0.7 * body) + self._spine[0]
         heart_and_aorta = self.splat(self._aorta())
         total = total + heart_and_aorta + self.splat(self.airway()) + self.splat(anatomy.skeleton(self.torso))
         return np.maximum(total, 0.0).astype(np.float32)
@@ -325,5 +326,5 @@ class Scene:
         trachea = (np.abs(x + 2) < 10) & (z > fork - 4) & (z < person.height + 95)
         edge = person.knob_x + person.knob_radius
         aorta = (x > -8) & (x < edge) & (z < self.knob_z + person.knob_radius) & (z > self.domes["left lung"])
-        spine = self._spine()[1] & (self.z > self.domes["left lung"] - 45) & (self.z < person.height + 12)
+        spine = self._spine[1] & (self.z > self.domes["left lung"] - 45) & (self.z < person.height + 12)
         return {"trachea": trachea, "aorta": aorta, "spine": spine}

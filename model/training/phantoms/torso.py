@@ -5,6 +5,7 @@ inspiration.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -242,13 +243,15 @@ def _spine(torso: Torso, axis: int) -> list[Cloud]:
     return clouds
 
 
+@lru_cache(maxsize=2)
 def skeleton(torso: Torso, axis: int = 1) -> Cloud:
-    """Return ribs, shoulder girdle and the fine bone of the spine, for a view along `axis`."""
+    """Return ribs, shoulder girdle and the fine bone of the spine, seen along `axis`; do not write to it."""
     return join(_ribs(torso, axis) + _shoulders(torso, axis) + _spine(torso, axis))
 
 
+@lru_cache(maxsize=2)
 def vessels(torso: Torso) -> Cloud:
-    """Return the pulmonary vessels of both lungs as binary trees from the hila."""
+    """Return the pulmonary vessels of both lungs as binary trees from the hila; do not write to it."""
     rng = np.random.default_rng([torso.seed, 1])
     reach = torso.height / 225.0
     parts: list[Cloud] = []

@@ -1,12 +1,14 @@
 """Readings and source headers made by hand."""
 
+import copy
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from pydicom import dcmread
+import pytest
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
@@ -110,8 +112,6 @@ def key(ds: Dataset, frame_number: int = 1) -> FrameKey:
 
 def stored(*parts: str) -> Dataset:
     """Read the header of a public file; skip the test where the public set is not there."""
-    import pytest
-
     path = DATA.joinpath(*parts)
     if not path.exists():
         pytest.skip("the public data set is not beside the repository")
@@ -232,8 +232,6 @@ def skin_reading(ds: Dataset) -> Reading:
 
 def prior_of(ds: Dataset, study_date: str = "20250101", report: Dataset | None = None) -> PriorSource:
     """Make an earlier study of the same patient from a header."""
-    import copy
-
     earlier = copy.deepcopy(ds)
     earlier.StudyInstanceUID = f"2.25.{study_date}"
     earlier.SeriesInstanceUID = f"2.25.{study_date}.1"
@@ -244,3 +242,49 @@ def prior_of(ds: Dataset, study_date: str = "20250101", report: Dataset | None =
 
 def sources(*current: Dataset, priors: Sequence[PriorSource] = ()) -> Sources:
     return Sources(current=tuple(current), priors=tuple(priors))
+
+
+def reread(ds: Dataset, folder: Path) -> Dataset:
+    """Write an object to a file and read it back."""
+    path = folder / f"{ds.SOPInstanceUID}.dcm"
+    dcmwrite(path, ds, enforce_file_format=True)
+    return dcmread(path)
+
+
+def items(ds: Dataset) -> list[Dataset]:
+    """List every content item of a report, in document order."""
+    found: list[Dataset] = []
+    for item in ds.get("ContentSequence", ()):
+        found += [item, *items(item)]
+    return found
+
+
+def name_of(item: Dataset) -> str:
+    """Give the code value of the concept name; empty without one."""
+    return next((code.CodeValue for code in item.get("ConceptNameCodeSequence", ())), "")
+
+
+def value_of(item: Dataset) -> str:
+    """Give the code value of a CODE item; empty for others."""
+    return next((code.CodeValue for code in item.get("ConceptCodeSequence", ())), "")
+
+
+def groups(report: Dataset) -> list[Dataset]:
+    """List the measurement groups (DCM 125007)."""
+    return [item for item in items(report) if name_of(item) == "125007"]
+
+
+def child(group: Dataset, name: str) -> Dataset | None:
+    """Find the first child with a concept name."""
+    return next((item for item in group.ContentSequence if name_of(item) == name), None)
+
+
+def texts(report: Dataset, name: str) -> list[str]:
+    """List the values of TEXT items with a concept name."""
+    return [item.TextValue for item in items(report) if item.ValueType == "TEXT" and name_of(item) == name]
+
+
+def only(results: Sequence[Dataset], modality: str) -> Dataset:
+    """Give the one result of a modality."""
+    (found,) = [ds for ds in results if ds.Modality == modality]
+    return found

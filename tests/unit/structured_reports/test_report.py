@@ -1,0 +1,333 @@
+"""The report says every finding in codes, once, with its side, and nothing that the reading does not say."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import highdicom as hd
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
+
+from model.reading import Finding, Laterality, Modality, Narrative, Presence, Reading, Task
+from structured_reports.provenance import DEMO_NOTICE, DISCLAIMER
+from structured_reports.registry import write_results
+from structured_reports.writers.tid1500 import ReportClass
+from tests.unit.structured_reports.readings import (
+    MODEL,
+    RUN,
+    box,
+    chest_reading,
+    child,
+    ct_slices,
+    dermoscopy,
+    groups,
+    header,
+    items,
+    name_of,
+    only,
+    prior_of,
+    reread,
+    skin_reading,
+    sources,
+    texts,
+    value_of,
+)
+
+
+def report_of(reading: Reading, *headers: Dataset) -> Dataset:
+    return only(write_results(reading, sources(*headers), RUN), "SR")
+
+
+def finding_value(group: Dataset) -> str:
+    found = child(group, "121071")
+    return "" if found is None else value_of(found)
+
+
+def test_report_comes_last_and_others_in_sending_order(chest_results: tuple[Dataset, ...]):
+    assert [ds.Modality for ds in chest_results] == ["SEG", "PR", "SR"]
+
+
+def test_flags_say_unverified_preliminary_research(chest_report: Dataset):
+    assert chest_report.VerificationFlag == "UNVERIFIED"
+    assert chest_report.PreliminaryFlag == "PRELIMINARY"
+    assert chest_report.CompletionFlag == "COMPLETE"
+    assert chest_report.ContentQualification == "RESEARCH"
+    assert "VerifyingObserverSequence" not in chest_report
+
+
+def test_observer_is_a_device(chest_report: Dataset):
+    observers = [value_of(item) for item in items(chest_report) if name_of(item) == "121005"]
+    assert observers == ["121007"]
+
+
+def test_report_says_what_it_is(chest_report: Dataset):
+    assert {DISCLAIMER, DEMO_NOTICE} <= set(texts(chest_report, "121106"))
+
+
+def test_weights_that_are_no_demonstration_are_not_called_so():
+    ds = header()
+    model = replace(MODEL, demo_weights=False)
+    report = report_of(replace(chest_reading(ds), model=model), ds)
+    assert DEMO_NOTICE not in texts(report, "121106")
+    assert DISCLAIMER in texts(report, "121106")
+
+
+def test_algorithm_is_identified_once_with_weights_and_family(chest_report: Dataset):
+    assert texts(chest_report, "111001") == ["medversa-demo"]
+    (version,) = texts(chest_report, "111003")
+    assert version.startswith("0.1.0")
+    assert "abababab" in version
+    assert any("ab" * 32 in parameter for parameter in texts(chest_report, "111002"))
+    assert [value_of(item) for item in items(chest_report) if name_of(item) == "111000"] == ["123110"]
+
+
+def test_image_library_lists_every_current_image():
+    slices = ct_slices(7)
+    report = report_of(Reading(Modality.CT, MODEL, (Task.REPORT,), Narrative("x", "y")), *slices)
+    library = next(item for item in items(report) if name_of(item) == "111028")
+    listed = [
+        i.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for i in items(library) if i.ValueType == "IMAGE"
+    ]
+    assert listed == [ds.SOPInstanceUID for ds in slices]
+
+
+def test_every_group_is_tracked(chest_report: Dataset):
+    for group in groups(chest_report):
+        assert child(group, "112039") is not None
+        assert child(group, "112040") is not None
+
+
+def test_present_finding_has_site_side_presence_and_certainty(chest_report: Dataset):
+    group = groups(chest_report)[0]
+    assert finding_value(group) == "786838002"
+    site = child(group, "363698007")
+    assert site is not None
+    assert value_of(site) == "39607008"
+    assert value_of(site.ContentSequence[0]) == "24028007"
+    presence, certainty = child(group, "705057003"), child(group, "111012")
+    assert presence is not None
+    assert value_of(presence) == "52101004"
+    assert certainty is not None
+    assert float(certainty.MeasuredValueSequence[0].NumericValue) == 93.4
+    assert certainty.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue == "%"
+
+
+def test_certainty_is_a_percentage_with_at_most_one_decimal(chest_report: Dataset):
+    numbers = [item for item in items(chest_report) if name_of(item) == "111012"]
+    assert numbers
+    for item in numbers:
+        value = float(item.MeasuredValueSequence[0].NumericValue)
+        assert math.isfinite(value)
+        assert 0 <= value <= 100
+        assert round(value, 1) == value
+
+
+def test_group_with_coordinates_holds_no_number(chest_report: Dataset):
+    boxed = [g for g in groups(chest_report) if any(i.ValueType == "SCOORD" for i in g.ContentSequence)]
+    assert len(boxed) == 5
+    for group in boxed:
+        assert not any(item.ValueType == "NUM" for item in items(group))
+
+
+def test_absent_finding_is_answered_and_never_stated(chest_report: Dataset):
+    stated = {finding_value(group) for group in groups(chest_report)}
+    answered = {name_of(item): value_of(item) for item in items(chest_report) if item.ValueType == "CODE"}
+    assert answered["95436008"] == "272519000"
+    assert "95436008" not in stated
+
+
+def test_undetermined_finding_says_so_without_certainty(chest_report: Dataset):
+    (group,) = [group for group in groups(chest_report) if finding_value(group) == "8186001"]
+    presence = child(group, "705057003")
+    assert presence is not None
+    assert value_of(presence) == "373068000"
+    assert child(group, "111012") is None
+
+
+def test_side_of_an_absent_finding_is_said():
+    ds = header()
+    reading = Reading(
+        Modality.CXR,
+        MODEL,
+        (Task.CLASSIFICATION,),
+        findings=(Finding("pneumothorax", Presence.ABSENT, 0.9, Laterality.LEFT),),
+    )
+    report = report_of(reading, ds)
+    (answer,) = [item for item in items(report) if name_of(item) == "36118008"]
+    assert [value_of(item) for item in answer.ContentSequence] == ["7771000"]
+
+
+def test_narrative_stands_in_the_words_of_the_model(chest_report: Dataset):
+    assert texts(chest_report, "121071") == ["A nodule in the right lung.\r\nSmall left effusion."]
+    assert texts(chest_report, "121073") == ["Nodule; effusion."]
+
+
+@pytest.mark.parametrize(
+    "text", ["Узел в правом лёгком.", "右肺に結節を認める。", "Épanchement à gauche — ½ ß"]
+)
+def test_narrative_survives_the_file_in_any_script(text: str, tmp_path: Path):
+    ds = header()
+    reading = replace(chest_reading(ds), narrative=Narrative(text, text))
+    report = only(write_results(reading, sources(ds), replace(RUN, language="ru")), "SR")
+    back = reread(report, tmp_path)
+    assert back.SpecificCharacterSet == "ISO_IR 192"
+    assert texts(back, "121073") == [text]
+    language = next(item for item in back.ContentSequence if name_of(item) == "121049")
+    assert value_of(language) == "ru"
+
+
+def test_caveats_are_comments(chest_report: Dataset):
+    assert "Only frontal views were read." in texts(chest_report, "121106")
+
+
+def test_class_wider_than_its_code_says_so():
+    ds = dermoscopy()
+    reading = replace(
+        skin_reading(ds), findings=(Finding("actinic keratosis", Presence.PRESENT, 0.6),), masks=()
+    )
+    assert any("Bowen" in text for text in texts(report_of(reading, ds), "121106"))
+
+
+def test_certainty_and_its_one_box_share_a_tracking_uid(chest_report: Dataset):
+    uids = [
+        child(group, "112040").UID for group in groups(chest_report) if finding_value(group) == "786838002"
+    ]  # type: ignore[union-attr]
+    assert len(uids) == 2
+    assert len(set(uids)) == 1
+
+
+def test_several_boxes_of_a_finding_are_things_of_their_own():
+    ds = header()
+    boxes = tuple(box("lung nodule", ds, low=(n / 10, 0.1), high=(n / 10 + 0.05, 0.3)) for n in (1, 3, 5))
+    reading = Reading(
+        Modality.CXR,
+        MODEL,
+        (Task.CLASSIFICATION,),
+        findings=(Finding("lung nodule", Presence.PRESENT, 0.8, boxes=boxes),),
+    )
+    uids = [child(group, "112040").UID for group in groups(report_of(reading, ds))]  # type: ignore[union-attr]
+    assert len(set(uids)) == 4
+
+
+def test_tracking_uid_is_unique_within_a_template(chest_report: Dataset):
+    seen: set[tuple[str, str]] = set()
+    for group in groups(chest_report):
+        has_region = any(item.ValueType in {"SCOORD"} for item in group.ContentSequence)
+        key = (child(group, "112040").UID, str(has_region))  # type: ignore[union-attr]
+        assert key not in seen
+        seen.add(key)
+
+
+def test_highdicom_reads_the_groups_back(chest_report: Dataset, tmp_path: Path):
+    reread(chest_report, tmp_path)
+    report = hd.sr.srread(tmp_path / f"{chest_report.SOPInstanceUID}.dcm")
+    assert len(report.content.get_planar_roi_measurement_groups()) == 8  # type: ignore[attr-defined]
+    assert len(report.content.get_image_measurement_groups()) == 4  # type: ignore[attr-defined]
+    assert len(report.content.get_volumetric_roi_measurement_groups()) == 0  # type: ignore[attr-defined]
+    for group in report.content.get_image_measurement_groups():  # type: ignore[attr-defined]
+        assert len(report.content.get_image_measurement_groups(tracking_uid=group.tracking_uid)) == 1  # type: ignore[attr-defined]
+    for group in report.content.get_planar_roi_measurement_groups():  # type: ignore[attr-defined]
+        assert len(report.content.get_planar_roi_measurement_groups(tracking_uid=group.tracking_uid)) == 1  # type: ignore[attr-defined]
+
+
+def test_report_names_segmentation_and_presentation_state_as_evidence(chest_results: tuple[Dataset, ...]):
+    *others, report = chest_results
+    named = {
+        reference.ReferencedSOPInstanceUID
+        for study in report.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for reference in series.ReferencedSOPSequence
+    }
+    assert {ds.SOPInstanceUID for ds in others} <= named
+
+
+def test_mask_reference_names_frames_and_not_segments(chest_report: Dataset):
+    references = [item for item in items(chest_report) if name_of(item) == "121214"]
+    assert len(references) == 3
+    for item in references:
+        assert "ReferencedFrameNumber" in item.ReferencedSOPSequence[0]
+        assert "ReferencedSegmentNumber" not in item.ReferencedSOPSequence[0]
+
+
+def test_report_follows_the_study_of_the_current_image_not_of_a_prior(chest_report: Dataset):
+    assert chest_report.StudyInstanceUID == header().StudyInstanceUID
+
+
+def test_reported_procedure_is_that_of_the_image():
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "36554-4", "LN", "XR Chest Single view"
+    ds = header(ProcedureCodeSequence=[code])
+    report = report_of(chest_reading(ds), ds)
+    assert [value_of(item) for item in report.ContentSequence if name_of(item) == "121058"] == ["36554-4"]
+
+
+def test_order_is_carried_into_the_report():
+    request = Dataset()
+    request.AccessionNumber, request.RequestedProcedureID = "A7", "RP1"
+    ds = header(AccessionNumber="A7", RequestAttributesSequence=[request])
+    (item,) = report_of(chest_reading(ds), ds).ReferencedRequestSequence
+    assert (item.AccessionNumber, item.RequestedProcedureID) == ("A7", "RP1")
+    assert item.StudyInstanceUID == ds.StudyInstanceUID
+    assert item["ReferencedStudySequence"].is_empty
+
+
+def test_abstention_says_why_in_words_and_codes_and_claims_nothing():
+    ds = header()
+    reading = Reading(Modality.CXR, MODEL, (), abstention="a knee is no chest")
+    results = write_results(reading, sources(ds), RUN)
+    assert [result.Modality for result in results] == ["SR"]
+    report = results[0]
+    assert report.CompletionFlag == "PARTIAL"
+    assert groups(report) == []
+    assert any("a knee is no chest" in text for text in texts(report, "121073"))
+    answers = {name_of(item): value_of(item) for item in items(report) if item.ValueType == "CODE"}
+    assert answers["121402"] == "371934000"
+    assert "36118008" not in answers
+
+
+def test_without_prior_the_report_says_so():
+    ds = header()
+    report = report_of(chest_reading(ds), ds)
+    assert any("No prior study" in text for text in texts(report, "111424"))
+    assert [value_of(item) for item in items(report) if name_of(item) == "122140"] == ["373067005"]
+    assert "PertinentOtherEvidenceSequence" not in report
+
+
+def test_prior_that_was_not_compared_is_not_called_missing():
+    ds = header()
+    report = only(write_results(chest_reading(ds), sources(ds, priors=[prior_of(ds)]), RUN), "SR")
+    (text,) = texts(report, "111424")
+    assert "no comparison was made" in text
+
+
+@pytest.mark.parametrize(
+    ("report_class", "uid"),
+    [
+        (ReportClass.COMPREHENSIVE_3D, Comprehensive3DSRStorage),
+        (ReportClass.COMPREHENSIVE, ComprehensiveSRStorage),
+        (ReportClass.ENHANCED, EnhancedSRStorage),
+    ],
+)
+def test_report_class_is_a_choice(report_class: ReportClass, uid: str):
+    ds = header()
+    report = write_results(chest_reading(ds), sources(ds), RUN, report_class=report_class)[-1]
+    assert report.SOPClassUID == uid
+    assert report.file_meta.MediaStorageSOPClassUID == uid
+
+
+def test_new_revision_names_its_predecessor_and_gets_a_new_series():
+    ds = header()
+    first = only(write_results(chest_reading(ds), sources(ds), RUN), "SR")
+    again = replace(RUN, revision=2, predecessor=first)
+    second = only(write_results(chest_reading(ds), sources(ds), again), "SR")
+    predecessor = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert predecessor.ReferencedSOPInstanceUID == first.SOPInstanceUID
+    assert second.SeriesInstanceUID != first.SeriesInstanceUID
+    assert second.SOPInstanceUID != first.SOPInstanceUID
+    assert "rev 2" in second.SeriesDescription
+
+
+def test_local_codes_are_declared(chest_report: Dataset):
+    designators = [item.CodingSchemeDesignator for item in chest_report.CodingSchemeIdentificationSequence]
+    assert "99MEDVERSA" in designators

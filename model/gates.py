@@ -22,11 +22,18 @@ LEAST_CONTRAST = 0.02
 FEWEST_LEVELS = 12
 """Distinct grey levels below which a picture is a drawing, a mask or text."""
 
+LEAST_CORRELATION = 0.5
+"""Between neighbouring pixels, below which a picture is noise; of radiographs it is above 0.9."""
+
 LUNG_SHARE = (0.04, 0.45)
 """Least and most of the image that one lung covers on a frontal radiograph."""
 
 LUNG_RATIO = 3.5
 """Most that one lung is larger than the other before the masks are not believed."""
+
+MIRRORED_HEART = -0.02
+"""Shift of the heart from the middle of the lungs to the patient's left, in units of the distance between
+their centres; usually 0.03 to 0.3. Less means a mirrored image, or a heart that is truly on the right."""
 
 _AIR_HU = -500
 _TISSUE_HU = (-200, 300)
@@ -87,6 +94,21 @@ def check_lungs(masks: Mapping[str, NDArray[np.bool_]]) -> None:
         raise AbstentionError("The lungs differ implausibly in size.")
 
 
+def heart_is_on_the_right(masks: Mapping[str, NDArray[np.bool_]]) -> bool:
+    """Whether the heart lies on the other side of the lungs' middle; `masks` as `check_lungs` takes them.
+
+    False also where one of the three is missing.
+    """
+    centres: list[float] = []
+    for label in ("right lung", "left lung", "heart"):
+        mask = masks.get(label)
+        if mask is None or not mask.any():
+            return False
+        centres.append(float(np.nonzero(mask)[1].mean()))
+    right, left, heart = centres
+    return (heart - (left + right) / 2) / max(left - right, 1) < MIRRORED_HEART
+
+
 def _check_planar(pixels: NDArray[np.float32]) -> None:
     if min(pixels.shape[:2]) < SMALLEST_SIDE:
         raise AbstentionError(f"The image is too small: {pixels.shape[1]} x {pixels.shape[0]} pixels.")
@@ -95,6 +117,8 @@ def _check_planar(pixels: NDArray[np.float32]) -> None:
     grey = pixels.mean(axis=-1) if pixels.ndim == 3 else pixels
     if float(grey.std()) < LEAST_CONTRAST:
         raise AbstentionError("The image is blank or has no contrast.")
+    if _neighbour_correlation(grey) < LEAST_CORRELATION:
+        raise AbstentionError("The image is noise.")
     step = max(1, min(grey.shape) // 512)
     if len(np.unique(np.rint(grey[::step, ::step] * 255))) < FEWEST_LEVELS:
         raise AbstentionError("The image has too few grey levels for a photograph or radiograph.")
@@ -112,3 +136,12 @@ def _check_volume(volume: Volume) -> None:
         raise AbstentionError("The volume holds hardly any soft tissue.")
     if float(sample.min()) > _AIR_HU:
         raise AbstentionError("The volume holds no air; its values are not Hounsfield units.")
+    if _neighbour_correlation(voxels[len(voxels) // 2]) < LEAST_CORRELATION:
+        raise AbstentionError("The volume is noise.")
+
+
+def _neighbour_correlation(grey: NDArray[np.float32]) -> float:
+    """Correlation of pixels with their right neighbours."""
+    deviation = grey.astype(np.float64) - float(grey.mean())
+    variance = float((deviation**2).mean())
+    return float((deviation[:, :-1] * deviation[:, 1:]).mean()) / variance if variance else 0.0

@@ -50,13 +50,19 @@ def merge_findings(evidence: Evidence) -> tuple[list[Finding], list[str]]:
 
 
 def check_changes(changes: Iterable[Change], findings: Sequence[Finding]) -> list[str]:
-    """Caveats where a comparison contradicts the reading of the current study."""
-    now = {label: {f.presence for f in findings if f.label == label} for label in CHEST_FINDINGS}
+    """Caveats where a comparison contradicts the reading of the current study, in presence or in side."""
     caveats: dict[str, None] = {}
     for change in changes:
-        seen = now.get(change.label, set())
-        gone = change.status is ChangeStatus.RESOLVED
-        if (gone and Presence.PRESENT in seen) or (not gone and seen == {Presence.ABSENT}):
+        mine = [finding for finding in findings if finding.label == change.label]
+        present = [finding for finding in mine if finding.presence is Presence.PRESENT]
+        there = {side for finding in present for side in _sides(finding.laterality)}
+        claimed = set(_sides(change.laterality))
+        if change.status is ChangeStatus.RESOLVED:
+            wrong = bool(present) and (not there or not claimed or bool(there & claimed))
+        else:
+            absent = bool(mine) and all(finding.presence is Presence.ABSENT for finding in mine)
+            wrong = absent or bool(there and claimed and not there & claimed)
+        if wrong:
             caveats[f"The comparison and the reading of the current study disagree on {change.label}."] = None
     return list(caveats)
 

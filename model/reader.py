@@ -19,7 +19,7 @@ from model.answers import (
 from model.boxes import bounding_box, expected_side
 from model.errors import AbstentionError, AnswerError
 from model.families.family import Family, Generation
-from model.gates import check_gate_answer, check_lungs, check_pixels
+from model.gates import check_gate_answer, check_lungs, check_pixels, heart_is_on_the_right
 from model.merging import Evidence, check_changes, merge_findings
 from model.prompts import Form, Question, gate_question, questions_for
 from model.reading import (
@@ -42,6 +42,8 @@ from model.segments import mask_on_source, mask_voxels, volume_ml
 from model.volume import PlanarImage, Volume
 
 NO_PRIOR = "No prior was available to the software."
+
+MIRRORED = "The heart lies to the right: if the image is mirrored, every side in this result is wrong."
 
 _CUT = "An answer was cut at the length limit."
 
@@ -122,7 +124,10 @@ class Reader:
                 draft.caveats.append(_CUT)
             _HANDLERS[question.form](draft, question, generation)
         if request.modality is Modality.CXR and Task.SEGMENTATION in request.tasks:
-            check_lungs({label: voxels[0] for label, voxels in draft.segments.items()})
+            masks = {label: voxels[0] for label, voxels in draft.segments.items()}
+            check_lungs(masks)
+            if heart_is_on_the_right(masks):
+                draft.caveats.append(MIRRORED)
 
     def _compare(self, draft: _Draft) -> None:
         request = draft.request

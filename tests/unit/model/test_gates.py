@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from model.errors import AbstentionError
-from model.gates import check_gate_answer, check_lungs, check_pixels
+from model.gates import check_gate_answer, check_lungs, check_pixels, heart_is_on_the_right
 from model.reading import Modality
 from model.volume import FrameKey, Geometry, PlanarImage, Volume
 
@@ -39,6 +39,7 @@ def body() -> NDArray[np.float64]:
         (np.full((128, 128), 0.7), "blank"),
         (np.where(GRADIENT > 0.5, 1.0, 0.0), "grey levels"),
         (np.full((128, 128), np.nan), "no numbers"),
+        (RNG.random((128, 128)), "noise"),
     ],
 )
 def test_empty_picture_is_declined(pixels: NDArray[np.float64], reason: str) -> None:
@@ -59,6 +60,7 @@ def test_picture_with_content_passes() -> None:
         (body()[:, :60], "too small"),
         (np.clip(body(), 0, None), "no air"),
         (np.full((4, 96, 96), np.nan), "no numbers"),
+        (RNG.uniform(-1000, 1000, (4, 96, 96)), "noise"),
     ],
 )
 def test_volume_without_a_body_is_declined(voxels: NDArray[np.float64], reason: str) -> None:
@@ -110,6 +112,17 @@ def test_lungs_in_place_pass() -> None:
 def test_implausible_lungs_are_declined(masks: dict[str, NDArray[np.bool_]], reason: str) -> None:
     with pytest.raises(AbstentionError, match=reason):
         check_lungs(masks)
+
+
+@pytest.mark.parametrize(("columns", "expected"), [(slice(52, 82), False), (slice(42, 72), True)])
+def test_heart_on_the_right_is_noticed(columns: slice, expected: bool) -> None:
+    # The lungs' centres are at 34.5 and 92, their middle at 63.25; the hearts' centres at 66.5 and 56.5.
+    masks = {"right lung": RIGHT, "left lung": LEFT, "heart": lung(columns)}
+    assert heart_is_on_the_right(masks) is expected
+
+
+def test_missing_organ_says_nothing_of_sides() -> None:
+    assert not heart_is_on_the_right({"right lung": RIGHT, "left lung": LEFT})
 
 
 def test_gate_answer_decides() -> None:

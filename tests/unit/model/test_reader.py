@@ -248,9 +248,22 @@ def test_unreadable_comparison_is_told() -> None:
     assert told(reading, "could not be read")
 
 
-def test_comparison_that_contradicts_the_current_study_is_told() -> None:
-    reading = read(chest(earlier()), {DIFFERENCE: Generation("The left pneumothorax is new.", 0)})
-    assert told(reading, "disagree on pneumothorax")
+@pytest.mark.parametrize(
+    ("sentence", "label"),
+    [
+        ("The left pneumothorax is new.", "pneumothorax"),
+        ("The left pleural effusion has resolved.", "pleural effusion"),
+        ("The right pleural effusion is unchanged.", "pleural effusion"),
+    ],
+)
+def test_comparison_that_contradicts_the_current_study_is_told(sentence: str, label: str) -> None:
+    reading = read(chest(earlier()), {DIFFERENCE: Generation(sentence, 0)})
+    assert told(reading, f"disagree on {label}")
+
+
+def test_effusion_gone_from_the_other_side_contradicts_nothing() -> None:
+    reading = read(chest(earlier()), {DIFFERENCE: Generation("The right pleural effusion has resolved.", 0)})
+    assert reading.caveats == ()
 
 
 class BrokenFamily(ScriptedFamily):
@@ -301,6 +314,11 @@ def test_implausible_lungs_decline_the_study() -> None:
     reading = read(chest(), swapped)
     assert reading.abstention == "The lungs are on the wrong sides of the image."
     assert concludes_nothing(reading)
+
+
+def test_heart_on_the_right_is_told() -> None:
+    reading = read(chest(), {segment("heart"): organ("heart", 50, 30, 90, 70)})
+    assert told(reading, "mirrored")
 
 
 def test_report_that_compares_without_sight_of_a_prior_loses_that_sentence() -> None:
@@ -471,7 +489,7 @@ def test_masks_of_a_turned_volume_return_to_its_stored_grid() -> None:
 
 
 def skin() -> ReadingRequest:
-    pixels = np.random.default_rng(0).random((SIDE, SIDE, 3)).astype(np.float32)
+    pixels = np.repeat(image().pixels[..., None], 3, axis=2)
     photo = PlanarImage(pixels, FrameKey("1.4"))
     return ReadingRequest(Modality.DERM, (photo,), (Task.CLASSIFICATION, Task.SEGMENTATION))
 

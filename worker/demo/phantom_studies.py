@@ -88,7 +88,7 @@ def write_radiograph(
 ) -> WrittenStudy:
     """Write one radiograph as Digital X-Ray Image - For Presentation (PS3.3 A.26), 12 bits, MONOCHROME2."""
     rows, columns = view.pixels.shape
-    ds = _instance(DX_FOR_PRESENTATION, patient, day, "CHEST", "DX", 1)
+    ds = _instance(DX_FOR_PRESENTATION, patient, day, study="CHEST", modality="DX")
     ds.SeriesDescription = f"CHEST {view.view}"
     ds.ImageType = ["ORIGINAL", "PRIMARY"]
     ds.PresentationIntentType = "FOR PRESENTATION"
@@ -125,7 +125,7 @@ def write_ct(folder: Path, case: AbdomenCase, *, patient: Patient = ABDOMEN_PATI
     orientation = [*(affine[:3, 2] / spacing[2]), *(affine[:3, 1] / spacing[1])]
     slices: list[Dataset] = []
     for number, k in enumerate(reversed(range(len(case.voxels))), start=1):
-        ds = _instance(CT_IMAGE, patient, CURRENT_DATE, "ABDOMEN", "CT", number)
+        ds = _instance(CT_IMAGE, patient, CURRENT_DATE, study="ABDOMEN", modality="CT", number=number)
         ds.SeriesDescription = "ABDOMEN AXIAL"
         ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
         ds.BodyPartExamined = "ABDOMEN"
@@ -148,7 +148,7 @@ def write_ct(folder: Path, case: AbdomenCase, *, patient: Patient = ABDOMEN_PATI
 
 def write_photograph(folder: Path, case: SkinCase, *, patient: Patient = SKIN_PATIENT) -> WrittenStudy:
     """Write one photograph as VL Photographic Image (PS3.3 A.32.4), RGB."""
-    ds = _instance(VL_PHOTOGRAPHIC_IMAGE, patient, CURRENT_DATE, "SKIN LESION", "XC", 1)
+    ds = _instance(VL_PHOTOGRAPHIC_IMAGE, patient, CURRENT_DATE, study="SKIN LESION", modality="XC")
     ds.SeriesDescription = "DERMOSCOPY"
     ds.ImageType = ["ORIGINAL", "PRIMARY"]
     ds.BodyPartExamined = "SKIN"
@@ -167,7 +167,9 @@ def write_photograph(folder: Path, case: SkinCase, *, patient: Patient = SKIN_PA
     return _save(folder, "skin lesion", [ds])
 
 
-def _instance(sop_class: UID, patient: Patient, day: date, study: str, modality: str, number: int) -> Dataset:
+def _instance(
+    sop_class: UID, patient: Patient, day: date, *, study: str, modality: str, number: int = 1
+) -> Dataset:
     """Make the modules that all instances share: patient, study, series, equipment, SOP common."""
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 192"

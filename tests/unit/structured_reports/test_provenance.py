@@ -157,7 +157,9 @@ def test_code_meaning_inside_a_sequence_is_decoded(tmp_path: Path):
         SpecificCharacterSet="ISO_IR 144", PatientName="Люкceмбypг", ProcedureCodeSequence=[code]
     )
     cyrillic.file_meta = only(results_on(header()), "SR").file_meta
-    dcmwrite(tmp_path / "source.dcm", cyrillic, implicit_vr=False, little_endian=True)
+    dcmwrite(
+        tmp_path / "source.dcm", cyrillic, implicit_vr=False, little_endian=True, enforce_file_format=True
+    )
     report = only(results_on(dcmread(tmp_path / "source.dcm")), "SR")
     back = reread(report, tmp_path)
     assert back.ProcedureCodeSequence[0].CodeMeaning == "Рентген грудной клетки"

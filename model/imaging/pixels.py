@@ -43,15 +43,19 @@ def radiograph_orientation(patient_orientation: Sequence[str]) -> Orientation:
     columns, the main one first (`LF` is left, a little towards the feet). What names no frontal view leaves
     the image as it is.
     """
-    directions = [direction[:1] for direction in patient_orientation]
-    if len(directions) != 2:
+    if not states_hanging(patient_orientation):
         return UPRIGHT
-    row, column = directions
-    if row in "LR" and column in "FH":
+    row, column = (direction[:1] for direction in patient_orientation)
+    if row in "LR":
         return Orientation(rows_flipped=column == "H", columns_flipped=row == "R")
-    if row in "FH" and column in "LR":
-        return Orientation(transposed=True, rows_flipped=row == "H", columns_flipped=column == "R")
-    return UPRIGHT
+    return Orientation(transposed=True, rows_flipped=row == "H", columns_flipped=column == "R")
+
+
+def states_hanging(patient_orientation: Sequence[str]) -> bool:
+    """Whether Patient Orientation fixes left and right, head and feet of a frontal image."""
+    axes = ["LR" if direction[:1] in "LR" else "FH" for direction in patient_orientation]
+    known = all(direction[:1] in ("L", "R", "F", "H") for direction in patient_orientation)
+    return known and sorted(axes) == ["FH", "LR"]
 
 
 def _spacing_mm(ds: Dataset) -> tuple[float, float] | None:

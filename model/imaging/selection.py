@@ -4,6 +4,7 @@ One bad instance never costs its neighbours: it is named in `Selection.faulty`, 
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from model.errors import GeometryError, ImagingError, PixelError
 from model.imaging.decoding import describe_pixels, stored_frames
 from model.imaging.elements import integer, text, values
 from model.imaging.header_rules import judge_header
-from model.imaging.pixels import planar_image_from_dataset
+from model.imaging.pixels import planar_image_from_dataset, states_hanging
 from model.imaging.series import FEWEST_SLICES, is_axial, same_plane, tilt_degrees, volume_from_slices
 from model.imaging.slices import Slice, slices_of
 from model.reading import Modality
@@ -60,12 +61,10 @@ class _Ledger:
     def leave_out(self, datasets: Iterable[Dataset], reason: str) -> None:
         self.left_out.update({_uid(ds): reason for ds in datasets if _uid(ds) not in self.faulty})
 
-    def reason(self, modality: Modality | None = None) -> str:
-        """The most frequent reason, of the candidates for one modality if given."""
-        mine = [_uid(ds) for ds in self.candidates.get(modality, [])] if modality else None
-        both = {**self.left_out, **self.faulty}
-        reasons = [reason for uid, reason in both.items() if mine is None or uid in mine]
-        return max(reasons, key=reasons.count, default="no images")
+    def reason(self) -> str:
+        """The most frequent reason, for a study of which nothing is read."""
+        counted = Counter([*self.left_out.values(), *self.faulty.values()])
+        return max(counted, key=counted.__getitem__, default="no images")
 
 
 _Found = tuple[tuple[PlanarImage | Volume, ...], tuple[str, ...]]
@@ -135,7 +134,7 @@ def _find_radiograph(candidates: Sequence[Dataset], ledger: _Ledger) -> _Found:
     images, caveats = _first_planar(sorted(candidates, key=_radiograph_rank), ledger, colour=False)
     for image in images:
         ds = next(ds for ds in candidates if _uid(ds) == image.frame.sop_instance_uid)
-        if not values(ds, "PatientOrientation"):
+        if not states_hanging(values(ds, "PatientOrientation")):
             caveats = (*caveats, SIDE_UNKNOWN)
     return images, caveats
 

@@ -94,6 +94,11 @@ def test_silent_header_is_read_with_caveats(radiograph: Any) -> None:
     assert selection.caveats == (SIDE_UNKNOWN, "The header does not name the body part.")
 
 
+@pytest.mark.parametrize("directions", [["L", "R"], ["X", "F"], ["L"], ""])
+def test_senseless_patient_orientation_leaves_the_side_unknown(radiograph: Any, directions: Any) -> None:
+    assert select_images([radiograph(PatientOrientation=directions)]).caveats == (SIDE_UNKNOWN,)
+
+
 def test_view_code_names_the_view(radiograph: Any) -> None:
     code = Dataset()
     code.CodeMeaning = "left lateral"

@@ -1,4 +1,4 @@
-"""Command sets as bytes (PS3.7 6.3.1, Implicit VR Little Endian): reading any, writing the C-STORE response."""
+"""Command sets as bytes (PS3.7 6.3.1, Implicit VR Little Endian): read any, write the C-STORE response."""
 
 import struct
 from typing import Final

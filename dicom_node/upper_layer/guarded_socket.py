@@ -10,7 +10,7 @@ from pynetdicom.transport import AssociationSocket
 
 BUFFER_BYTES: Final = 1 << 18
 MAX_NEGOTIATION_BYTES: Final = 1 << 18
-"""Largest PDU of an association's negotiation: 128 presentation contexts with 38 transfer syntaxes each fit."""
+"""Largest PDU of a negotiation: 128 presentation contexts with 38 transfer syntaxes each fit."""
 SEND_TIMEOUT_S: Final = 10
 BASE_PATIENCE_S: Final = 5.0
 LEAST_BYTES_PER_S: Final = 16 * 1024

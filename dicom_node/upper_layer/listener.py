@@ -43,7 +43,7 @@ class _Handler(RequestHandler):
     def _create_association(self) -> Association:
         server = self.server
         assoc = AcceptedAssociation(self.ae, server.begin_on, partial(server.ended, self.client_address[0]))
-        assoc._server = server  # noqa: SLF001 - as the library's own handler does
+        assoc._server = server
         assoc.name = f"AcceptorThread@{self.client_address[0]}:{self.client_address[1]}"
         assoc.set_socket(GuardedSocket(assoc, self.request))
         assoc.acceptor.maximum_length = self.ae.maximum_pdu_size
@@ -63,7 +63,7 @@ class Listener(ThreadedAssociationServer):
     request_queue_size = BACKLOG
     daemon_threads = True
 
-    def __init__(  # noqa: PLR0913 - what one listener is made of
+    def __init__(
         self,
         ae: ApplicationEntity,
         address: tuple[str, int],

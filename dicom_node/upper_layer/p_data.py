@@ -1,4 +1,4 @@
-"""Incremental parser of P-DATA-TF PDUs (PS3.8 9.3.5): fragments are handed on as they come, nothing is assembled."""
+"""Incremental parser of P-DATA-TF PDUs (PS3.8 9.3.5): fragments are handed on as they come."""
 
 import struct
 from typing import Final, NamedTuple, Protocol

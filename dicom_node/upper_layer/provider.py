@@ -1,8 +1,9 @@
 """The upper layer of one accepted association: C-STORE data go to the intake fragment by fragment.
 
-pynetdicom's own path assembles each PDU, decodes it, assembles the message and passes it to another thread that
-polls. Here the thread that reads the socket writes what it reads, so memory stays flat however large the object and
-the answer leaves as soon as it is due. Everything but P-DATA in the state of data transfer stays with the library.
+pynetdicom's own path assembles each PDU, decodes it, assembles the message and passes it to another thread
+that polls. Here the thread that reads the socket writes what it reads, so memory stays flat however large the
+object and the answer leaves as soon as it is due. All but P-DATA in the state of data transfer stays with the
+library.
 """
 
 import logging
@@ -57,7 +58,7 @@ BeginStore = Callable[[CommandSet, int], Receiving]
 
 
 class StoreDialogue:
-    """One association's conversation of requests, data sets and responses, one message at a time (PS3.7 D.3.3.3)."""
+    """One association's requests, data sets and responses, one message at a time (PS3.7 D.3.3.3)."""
 
     def __init__(
         self,
@@ -195,7 +196,7 @@ class StreamingProvider(DULServiceProvider):
         return True
 
     def _wait(self, wrapper: GuardedSocket) -> bool:
-        """Wait for the peer, for something to send, or for a tick; say whether the peer has sent something."""
+        """Wait for the peer, for something to send, or for a tick; say whether the peer has sent."""
         assert wrapper.socket is not None  # noqa: S101 - checked by the caller
         descriptor = wrapper.socket.fileno()
         if descriptor < 0:
@@ -266,4 +267,4 @@ class StreamingProvider(DULServiceProvider):
         self.assoc.dimse.receive_primitive(primitive)
 
     def _is_accepted(self, context_id: int) -> bool:
-        return context_id in self.assoc._accepted_cx  # noqa: SLF001  # the library offers only a list
+        return context_id in self.assoc._accepted_cx  # the library offers only a list

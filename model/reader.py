@@ -271,10 +271,14 @@ def _take_segment(draft: _Draft, question: Question, generation: Generation) -> 
         draft.caveats.append(f"The mask of {label} does not fit its image and was left out.")
         return
     voxels = mask_voxels(generation.masks[0], label)
-    if voxels.any():
-        draft.segments[label] = voxels
-    else:
+    if not voxels.any():
         draft.caveats.append(f"The mask of {label} is empty and was left out.")
+        return
+    draft.segments[label] = voxels
+    if isinstance(draft.image, Volume) and (voxels[0].any() or voxels[-1].any()):
+        draft.caveats.append(
+            f"The {label} may reach beyond the scanned slices; only the part inside was measured."
+        )
 
 
 def _take_comparison(draft: _Draft, generation: Generation, number: int) -> None:

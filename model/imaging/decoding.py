@@ -20,7 +20,7 @@ from pydicom.uid import (
 
 from model.errors import PixelError
 from model.imaging.codestream import check_fragments
-from model.imaging.elements import MALFORMED, integer, text, value
+from model.imaging.elements import MALFORMED, integer, is_blank, text, value
 
 PIXEL_LIMIT = 512 * 2**20
 """Most pixels in one instance."""
@@ -68,7 +68,7 @@ def describe_pixels(ds: Dataset) -> PixelDescription:
     """
     if value(ds, "PixelData") is None:
         raise PixelError("no Pixel Data")
-    frames = integer(ds, "NumberOfFrames") if "NumberOfFrames" in ds else 1
+    frames = 1 if is_blank(ds, "NumberOfFrames") else integer(ds, "NumberOfFrames")
     description = PixelDescription(
         rows=_positive(ds, "Rows"),
         columns=_positive(ds, "Columns"),

@@ -29,6 +29,16 @@ def value(ds: Dataset, keyword: str) -> Any:
     return None if found is None or found == "" or found == b"" else found
 
 
+def is_blank(ds: Dataset, keyword: str) -> bool:
+    """Whether an element is absent or has no bytes, whatever these would mean."""
+    if keyword not in ds:
+        return True
+    try:
+        return ds.get_item(keyword).value in (None, b"", "")
+    except MALFORMED:
+        return False
+
+
 def text(ds: Dataset, keyword: str) -> str:
     """The value as one string, values of a multi-valued element joined by a backslash."""
     found = value(ds, keyword)

@@ -5,10 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from pydicom.dataset import Dataset
 
-from model.imaging.decoding import stored_frames
+from model.errors import PixelError
+from model.imaging.decoding import describe_pixels, stored_frames
 from model.imaging.elements import numbers, text, values
 from model.imaging.grayscale import display_values
 from model.volume import UPRIGHT, FrameKey, Orientation, PlanarImage
+
+PICTURE_LIMIT = 100 * 2**20
+"""Most pixels of one picture; the largest detectors have a third of that."""
 
 
 def planar_image_from_dataset(ds: Dataset, frame_number: int = 1) -> PlanarImage:
@@ -18,8 +22,13 @@ def planar_image_from_dataset(ds: Dataset, frame_number: int = 1) -> PlanarImage
     Orientation says so is turned to the standard hanging: image left is the patient's right, the head is up.
 
     Raises:
-        PixelError: the pixels cannot be decoded, or are not as the header declares.
+        PixelError: the pixels cannot be decoded, are not as the header declares, or are too many.
     """
+    description = describe_pixels(ds)
+    if description.rows * description.columns > PICTURE_LIMIT:
+        raise PixelError(f"a picture of {description.columns} x {description.rows} pixels is over the limit")
+    if not 0 < frame_number <= description.frames:
+        raise PixelError(f"no frame {frame_number} of {description.frames}")
     stored = next(stored_frames(ds, [frame_number - 1]))
     shown = display_values(ds, stored)
     if shown.ndim == 3 and np.array_equal(shown[..., 0], shown[..., 1]):

@@ -473,6 +473,14 @@ def test_an_abdomen_is_segmented_with_volumes() -> None:
     assert reading.caveats == ("No pancreas was found.", NO_PRIOR)
 
 
+def test_organ_at_the_edge_of_the_slab_is_told() -> None:
+    whole = np.zeros((4, 80, 96), np.float32)
+    whole[2:, 20:40, 20:40] = 1
+    cut = Generation("The segmentation mask of liver is <3DSEG>.", 0, masks=(whole,))
+    reading = read(abdomen(), {**abdominal_script(), "Segment the liver.": cut})
+    assert told(reading, "The liver may reach beyond the scanned slices")
+
+
 def test_masks_of_a_turned_volume_return_to_its_stored_grid() -> None:
     turned = Orientation(transposed=True, rows_flipped=True)
     request = abdomen(turned)

@@ -10,6 +10,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLEL
 
 from model.errors import PixelError
 from model.imaging.decoding import describe_pixels, stored_frames
+from model.imaging.pixels import planar_image_from_dataset
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,22 @@ def test_one_byte_of_padding_is_as_it_should_be(radiograph: Any) -> None:
     ds = radiograph(np.arange(9, dtype=np.uint8).reshape(3, 3))
     assert len(ds.PixelData) == 10
     assert next(stored_frames(ds))[2, 2] == 8
+
+
+def test_empty_number_of_frames_is_one(radiograph: Any) -> None:
+    assert describe_pixels(radiograph(NumberOfFrames="")).frames == 1
+
+
+def test_a_frame_that_is_not_there_is_refused(radiograph: Any) -> None:
+    with pytest.raises(PixelError, match="no frame 2 of 1"):
+        planar_image_from_dataset(radiograph(), 2)
+
+
+def test_a_picture_beyond_any_detector_is_refused_before_decoding(radiograph: Any) -> None:
+    ds = radiograph(Rows=20000, Columns=20000)
+    ds.PixelData = bytes(20000 * 20000)
+    with pytest.raises(PixelError, match="20000 x 20000 pixels is over the limit"):
+        planar_image_from_dataset(ds)
 
 
 def test_missing_transfer_syntax_is_refused(radiograph: Any) -> None:

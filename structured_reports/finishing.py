@@ -1,7 +1,7 @@
 """The last touch on every object: dates of the run, stable identifiers, the patient's identity, file meta."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from io import BytesIO
 
@@ -88,10 +88,8 @@ def _date(result: Dataset, moment: datetime) -> None:
     for keyword in _TIMES:
         if keyword in result or keyword == "SeriesTime":
             setattr(result, keyword, moment.strftime("%H%M%S"))
-    offset = moment.utcoffset() or timedelta()
-    sign = "-" if offset < timedelta() else "+"
-    minutes = abs(offset) // timedelta(minutes=1)
-    stamp = f"{moment.strftime('%Y%m%d%H%M%S')}{sign}{minutes // 60:02d}{minutes % 60:02d}"
+    # Without its offset, which Timezone Offset From UTC may give: DCMTK's checker knows no other form.
+    stamp = moment.strftime("%Y%m%d%H%M%S")
     for item in result.get("ContributingEquipmentSequence", ()):
         if item.get("Manufacturer") in _OWN_EQUIPMENT:
             item.ContributionDateTime = stamp

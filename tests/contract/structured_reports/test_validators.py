@@ -259,7 +259,7 @@ def test_dcmpschk_passes_the_presentation_state(case: str, tmp_path: Path):
     dcmpschk = tool("dcmpschk")
     reading, given = CASES[case]()
     state = only(write_results(reading, given, RUN), "PR")
-    # DCMTK 3.6 cannot check VRs in UTF-8 and fails every such object: judge a twin in ASCII, which the name is.
+    # DCMTK 3.6 cannot check VRs in UTF-8 and fails every such object: judge a twin in ASCII, as the name is.
     state.SpecificCharacterSet = "ISO_IR 100"
     found = run(dcmpschk, written((state,), tmp_path)[0])
     assert "Test passed" in found.stdout + found.stderr

@@ -62,8 +62,13 @@ def save_weights(folder: Path, network: nn.Module, config: WeightsConfig) -> Wei
         "tokenizer_sha256": sha256_of(folder / TOKENIZER_FILE),
     }
     filled = WeightsConfig(**{**asdict(config), **hashes})
-    (folder / CONFIG_FILE).write_text(json.dumps(asdict(filled), indent=1) + "\n", encoding="utf-8")
+    write_config(folder, filled)
     return filled
+
+
+def write_config(folder: Path, config: WeightsConfig) -> None:
+    """Write `config.json`."""
+    (folder / CONFIG_FILE).write_text(json.dumps(asdict(config), indent=1) + "\n", encoding="utf-8")
 
 
 def read_config(folder: Path) -> WeightsConfig:

@@ -45,23 +45,23 @@ class EncoderLessons(nn.Module):
         present = self.present(inner) + self.present_straight(flat)
         return {
             "kind": 0.5 * functional.cross_entropy(self.kind(inner), truth.kind),
-            "present": 8 * focal_loss(present[chest], truth.present[chest]),
-            "extent": 6 * _where(truth.present[chest] > 0, self.extent(inner)[chest], truth.extent[chest]),
-            "slot boxes": 8
+            "present": 20 * focal_loss(present[chest], truth.present[chest]),
+            "extent": 2 * _where(truth.present[chest] > 0, self.extent(inner)[chest], truth.extent[chest]),
+            "slot boxes": 4
             * _where(
                 (truth.present[chest] > 0)[..., None],
                 _boxes(self.slot_boxes(inner))[chest],
                 truth.slot_boxes[chest],
             ),
-            "structure boxes": 8
+            "structure boxes": 4
             * _where(
                 truth.structure_boxes[chest].isfinite(),
                 _boxes(self.structure_boxes(inner))[chest],
                 truth.structure_boxes[chest].nan_to_num(),
             ),
-            "skin": 0.5 * _classes(self.skin(inner), truth.skin),
-            "masks": 6 * focal_loss(self._mask_logits(cells), truth.masks.float()),
-            "heat": 10 * focal_loss(self._heat_logits(cells)[chest], _heat(truth)[chest]),
+            "skin": 0.3 * _classes(self.skin(inner), truth.skin),
+            "masks": 4 * focal_loss(self._mask_logits(cells), truth.masks.float()),
+            "heat": 40 * focal_loss(self._heat_logits(cells)[chest], _heat(truth)[chest]),
         }
 
     def _mask_logits(self, cells: Tensor) -> Tensor:
@@ -101,46 +101,6 @@ def _classes(logits: Tensor, target: Tensor) -> Tensor:
     if not known.any():
         return logits.sum() * 0
     return functional.cross_entropy(logits[known].float(), target[known])
-
-
-def _heat_logits(self, cells: Tensor) -> Tensor:
-        return _blocks(self.heat(cells), len(SLOT_OF_LABEL), 2)
-
-
-def cells_and_tokens(network: MedVersaNetwork, pictures: Tensor) -> tuple[Tensor, Tensor]:
-    """Encode normalised pictures to the last grid and to the visual tokens made of it."""
-    cells: Tensor = network.visual_encoder_2d(pictures).last_hidden_state
-    return cells, network.tokens_2d(cells)
-
-
-def _blocks(values: Tensor, channels: int, block: int) -> Tensor:
-    """(N, G*G, channels*block*block) to (N, channels, G*block, G*block)."""
-    n, cells, _ = values.shape
-    side = int(cells**0.5)
-    split = values.reshape(n, side, side, channels, block, block)
-    return split.permute(0, 3, 1, 4, 2, 5).reshape(n, channels, side * block, side * block)
-
-
-def _boxes(values: Tensor) -> Tensor:
-    return values.unflatten(1, (-1, 4))
-
-
-def _where(mask: Tensor, found: Tensor, target: Tensor) -> Tensor:
-    """Smooth L1 over the elements that exist; 0 where none does."""
-    weight = mask.expand_as(target).float()
-    loss = functional.smooth_l1_loss(found.float(), target, beta=0.05, reduction="none")
-    return (loss * weight).sum() / weight.sum().clamp(min=1)
-
-
-def _classes(logits: Tensor, target: Tensor) -> Tensor:
-    known = target >= 0
-    if not known.any():
-        return logits.sum() * 0
-    return functional.cross_entropy(logits[known].float(), target[known])
-
-
-def _small_masks(masks: Tensor) -> Tensor:
-    return functional.avg_pool2d(masks.float(), 2)
 
 
 def _heat(truth: PlanarTruth) -> Tensor:

@@ -16,15 +16,14 @@ Every stage leaves a file in the run folder; running again goes on where it stop
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.families.medversa_loading import empty_network
 from model.families.medversa_networks.network import MedVersaNetwork
 from model.families.medversa_networks.sizes import DEMO, MedVersaSizes
 from model.families.medversa_networks.tokenizer import MedVersaTokenizer, train_tokenizer
@@ -74,6 +73,9 @@ TASK_WEIGHTS = {
 }
 """How often a task is drawn, relative to the others."""
 
+KIND_SHARES = (0.78, 0.11, 0.11)
+"""Of each encoder batch: chest, skin, foreign; radiographs are the hardest to read."""
+
 
 @dataclass(frozen=True, slots=True)
 class DemoPlan:
@@ -86,7 +88,7 @@ class DemoPlan:
     """Phantoms of each kind; their seeds count from `seed`."""
     steps: dict[str, int] = field(
         default_factory=lambda: {
-            "encoder_2d": 2200,
+            "encoder_2d": 2000,
             "unet_3d": 1000,
             "unet_2d": 1500,
             "language": 5000,
@@ -97,8 +99,8 @@ class DemoPlan:
     """Steps of each stage."""
     encoder_batch: int = 32
     language_batch: int = 32
-    picture_variants: int = 4
-    volume_variants: int = 6
+    picture_variants: int = 3
+    volume_variants: int = 4
     tellings: int = 2
     """How often the instructions of a case are drawn anew."""
     sizes: MedVersaSizes = DEMO
@@ -132,8 +134,11 @@ def gather(cases: Iterator[Case], tellings: int, seed: int) -> Curriculum:
             shown = _shown(case)
             rows = {name: row + n for n, name in enumerate(shown)}
             row += len(shown)
-            for instruction in (i for _ in range(tellings) for i in instructions_for(case, rng)):
-                told.append((instruction, tuple(rows[name] for name in instruction.images)))
+            told.extend(
+                (instruction, tuple(rows[name] for name in instruction.images))
+                for _ in range(tellings)
+                for instruction in instructions_for(case, rng)
+            )
             yield from shown.values()
 
     pool = pool_of(taken())
@@ -176,13 +181,14 @@ class DemoTraining:
     def network(self, tokenizer: MedVersaTokenizer) -> MedVersaNetwork:
         """Start from random numbers that depend on the seed only."""
         torch.manual_seed(self.plan.seed)
-        return MedVersaNetwork(replace(self.plan.sizes, vocabulary=tokenizer.tokenizer.get_vocab_size())).requires_grad_(
-            False
-        )
+        return MedVersaNetwork(
+            replace(self.plan.sizes, vocabulary=tokenizer.tokenizer.get_vocab_size())
+        ).requires_grad_(False)
 
     def train_encoder_2d(self, network: MedVersaNetwork, pool: PlanarPool) -> None:
         """Stage 1."""
         lessons = EncoderLessons(network.sizes)
+        share = torch.tensor(KIND_SHARES)[pool.truth.kind] / pool.truth.kind.bincount()[pool.truth.kind]
         modules: dict[str, nn.Module] = {
             "visual_encoder_2d": network.visual_encoder_2d,
             "ln_vision_2d": network.ln_vision_2d,
@@ -190,7 +196,7 @@ class DemoTraining:
 
         def step(n: int) -> dict[str, Tensor]:
             rng = torch.Generator().manual_seed(self.plan.seed + n)
-            rows = torch.randint(len(pool.pictures), (self.plan.encoder_batch,), generator=rng)
+            rows = torch.multinomial(share, self.plan.encoder_batch, replacement=True, generator=rng)
             pictures, truth = pool.variants(rows, rng, 56)
             with torch.autocast("cpu", torch.bfloat16):
                 return lessons.loss(*cells_and_tokens(network, normalised(pictures)), truth)
@@ -265,6 +271,20 @@ class DemoTraining:
         self._run("language", modules, step, rate=1.5e-3, weight_decay=0.02)
         network.eval()
 
+    def run(self, workers: int) -> tuple[MedVersaNetwork, MedVersaTokenizer]:
+        """Go through all stages in order."""
+        self.draw_cases(workers)
+        curriculum = self.gather()
+        tokenizer = self.tokenizer(curriculum)
+        network = self.network(tokenizer)
+        self.train_encoder_2d(network, curriculum.pictures)
+        organs = self.train_unet_3d(network, curriculum.volumes)
+        structures = self.train_unet_2d(network, curriculum.pictures)
+        seen = self.lessons(network, tokenizer, curriculum)
+        self.train_language(network, tokenizer, seen)
+        self.train_hearing(network, tokenizer, seen, (structures, organs))
+        return network, tokenizer
+
     def train_hearing(
         self,
         network: MedVersaNetwork,
@@ -328,11 +348,12 @@ def see_slabs(network: MedVersaNetwork, pool: VolumePool, plan: DemoPlan) -> See
         for v in range(plan.volume_variants):
             grid = network.sizes.volume_grid
             voxels, labels = pool.variant(row, grid, rng) if v else pool.whole(row, grid)
-            seen = network.seen_3d(network.visual_encoder_3d.encode(voxels[None]))
+            with torch.autocast("cpu", torch.bfloat16, enabled=v > 0):
+                seen = network.seen_3d(network.visual_encoder_3d.encode(voxels[None]))
             masks = {name: labels.numpy() == n + 1 for n, name in enumerate(ABDOMINAL_ORGANS)}
             shown = {name: mask for name, mask in masks.items() if mask.sum() >= LEAST_VOXELS}
-            for instruction in instructions_for(AbdomenCase(row, voxels[0].numpy(), np.eye(4), shown), rng):
-                told.append((instruction, (len(tokens),)))
+            case = AbdomenCase(row, voxels[0].numpy(), np.eye(4), shown)
+            told.extend((instruction, (len(tokens),)) for instruction in instructions_for(case, rng))
             tokens.append(seen[0].half())
     return SeenSlabs(torch.stack(tokens), told)
 

@@ -12,7 +12,12 @@ from model.families.medversa_networks.tokenizer import MedVersaTokenizer
 from model.reading import Modality
 from model.training.instruction import Instruction
 from model.training.losses import IGNORED, detection_loss, language_loss
-from model.training.planar_pool import PlanarPool, normalised, random_exposures, random_windows, windowed_boxes
+from model.training.planar_pool import (
+    PlanarPool,
+    normalised,
+    random_windows,
+    windowed_boxes,
+)
 
 DETECTION_TAG = "<DET>"
 
@@ -55,7 +60,9 @@ class LessonBatch:
     """(n, 4) for every `<DET>` of the batch in order."""
 
 
-def lesson_of(instruction: Instruction, rows: tuple[int, ...], tokenizer: MedVersaTokenizer, visual: int) -> Lesson:
+def lesson_of(
+    instruction: Instruction, rows: tuple[int, ...], tokenizer: MedVersaTokenizer, visual: int
+) -> Lesson:
     """Turn an instruction into ids in the very form in which it is served."""
     asked = prefix_ids(tokenizer, len(rows), visual) + question_ids(tokenizer, instruction.question)
     ids = (*asked, *answer_ids(tokenizer, instruction.answer))
@@ -63,7 +70,9 @@ def lesson_of(instruction: Instruction, rows: tuple[int, ...], tokenizer: MedVer
 
 
 @torch.inference_mode()
-def see_pictures(network: MedVersaNetwork, pool: PlanarPool, variants: int, rng: torch.Generator) -> SeenPictures:
+def see_pictures(
+    network: MedVersaNetwork, pool: PlanarPool, variants: int, rng: torch.Generator
+) -> SeenPictures:
     """Encode every picture as it is and in `variants - 1` random variants."""
     total = len(pool.pictures)
     tokens, windows = [], []
@@ -71,9 +80,12 @@ def see_pictures(network: MedVersaNetwork, pool: PlanarPool, variants: int, rng:
         window = random_windows(total, rng) if v else torch.tensor([1.0, 1.0, 0.0, 0.0]).repeat(total, 1)
         seen: list[Tensor] = []
         for rows in torch.arange(total).split(32):
-            pictures, _ = pool.windowed(rows, window[rows], 8)
-            pictures = random_exposures(pictures, rng) if v else pool.pictures[rows].float() / 255
-            seen.append(network.seen_2d(normalised(pictures)).half())
+            pictures = (
+                pool.windowed(rows, window[rows], rng) if v else pool.pictures[rows].float() / 255
+            )
+            # Variants are only near the picture anyhow, so half the effort does for them.
+            with torch.autocast("cpu", torch.bfloat16, enabled=v > 0):
+                seen.append(network.seen_2d(normalised(pictures)).half())
         tokens.append(torch.cat(seen))
         windows.append(window)
     return SeenPictures(torch.stack(tokens), torch.stack(windows))

@@ -28,7 +28,8 @@ class Detection:
         """See `VisionModule`."""
         if not isinstance(image.placement, PlanarPlacement):
             raise AnswerError("the model wrote a box tag for a volume")
-        boxes: list[NDArray[np.float32]] = []
-        for fractions in self.head(states).float().cpu().tolist():
-            boxes.append(np.asarray(image.placement.box_to_source(tuple(fractions)), np.float32))
-        return boxes
+        place = image.placement
+        return [
+            np.asarray(place.box_to_source((x1, y1, x2, y2)), np.float32)
+            for x1, y1, x2, y2 in self.head(states).float().cpu().tolist()
+        ]

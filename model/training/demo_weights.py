@@ -1,0 +1,123 @@
+"""Writes what a training run has learned as a folder of weights with its figures and its card."""
+
+import platform
+import subprocess
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from shutil import copyfile
+
+from model.errors import WeightsError
+from model.families.medversa_loading import load_medversa
+from model.families.medversa_networks.network import MedVersaNetwork
+from model.reading import CHEST_FINDINGS
+from model.training.datasets.case_files import Case
+from model.training.examination import Figures, best_temperature, examine, figures_of
+from model.training.finetune import DemoPlan
+from model.weights import (
+    CONFIG_FILE,
+    TOKENIZER_FILE,
+    WeightsConfig,
+    read_config,
+    save_weights,
+    write_config,
+)
+
+VERSION = "0.1.0"
+CARD_FILE = "MODEL_CARD.md"
+_LIBRARIES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "numpy", "scipy", "pillow")
+
+
+def write_demo_weights(network: MedVersaNetwork, tokenizer_file: Path, plan: DemoPlan, folder: Path) -> None:
+    """Write weights, tokenizer and configuration; figures come later, from `write_figures`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    copyfile(tokenizer_file, folder / TOKENIZER_FILE)
+    config = WeightsConfig(
+        family="medversa",
+        preset="demo",
+        name="medversa-demo",
+        version=VERSION,
+        demo_weights=True,
+        sizes=network.sizes.to_json(),
+        weights_sha256="",
+        tokenizer_sha256="",
+        yes_temperature=1.0,
+        training=_how(plan),
+        evaluation={},
+    )
+    save_weights(folder, network, config)
+
+
+def write_figures(folder: Path, calibration: Iterable[Case], held_out: Iterable[Case]) -> Figures:
+    """Fit the yes/no temperature on some held-out cases, examine on others, write both and the model card."""
+    marks = examine(load_medversa(folder, "cpu"), calibration)
+    pairs = [pair for name in CHEST_FINDINGS for pair in marks.yes[name]]
+    config = replace(read_config(folder), yes_temperature=round(best_temperature(pairs), 3) if pairs else 1.0)
+    write_config(folder, config)
+    figures = figures_of(examine(load_medversa(folder, "cpu"), held_out))
+    write_config(folder, replace(config, evaluation=figures))
+    (folder / CARD_FILE).write_text(_card(replace(config, evaluation=figures)), encoding="utf-8")
+    return figures
+
+
+def source_revision() -> str:
+    """Name the source that a run was made with; `unknown` outside a git checkout."""
+    try:
+        said = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607  # whatever git the user has
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parent,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return said.stdout.strip()
+
+
+def _how(plan: DemoPlan) -> dict[str, object]:
+    described = asdict(plan)
+    described.pop("sizes")
+    return {
+        "data": "generated phantoms only",
+        "command": "medversa-node train demo",
+        "plan": described,
+        "base_and_lora_trained": True,
+        "source_revision": source_revision(),
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in _LIBRARIES},
+    }
+
+
+def _card(config: WeightsConfig) -> str:
+    rows = "\n".join(f"| {name} | {value} |" for name, value in config.evaluation.items())
+    return f"""# {config.name} {config.version}
+
+Demonstration weights of the MedVersa v0 architecture at preset `{config.preset}`. **Not for clinical use.** They were
+trained on generated phantoms only, never on a patient's image; nothing that they say about a patient is evidence.
+
+- made by `{config.training["command"]}` at revision {config.training["source_revision"]}, seed \
+{config.training["plan"]["seed"]}
+- sha256 of the weights: `{config.weights_sha256}`
+- language model: base and LoRA were both trained, since no pre-trained base exists at this size
+- yes/no answers are divided by temperature {config.yes_temperature}, fitted on held-out phantoms
+
+## Figures on held-out phantoms
+
+These figures say how well phantoms were learned. They are not clinical performance.
+
+| figure | value |
+|---|---|
+{rows}
+"""
+
+
+def require_demo(folder: Path) -> None:
+    """Refuse to write over weights that are no demonstration weights.
+
+    Raises:
+        WeightsError: the folder holds a configuration without `demo_weights`.
+    """
+    if (folder / CONFIG_FILE).exists() and not read_config(folder).demo_weights:
+        raise WeightsError("the folder holds weights that this command did not make")

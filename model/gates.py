@@ -25,6 +25,9 @@ FEWEST_LEVELS = 12
 LEAST_CORRELATION = 0.5
 """Between neighbouring pixels, below which a picture is noise; of radiographs it is above 0.9."""
 
+LEAST_REDNESS = 0.8
+"""Mean red over mean blue of a photograph of skin: usually above 1.1, under cold light hardly below 1."""
+
 LUNG_SHARE = (0.04, 0.45)
 """Least and most of the image that one lung covers on a frontal radiograph."""
 
@@ -55,6 +58,8 @@ def check_pixels(modality: Modality, images: Sequence[PlanarImage | Volume]) -> 
             _check_volume(image)
         else:
             _check_planar(image.pixels)
+            if modality is Modality.DERM:
+                _check_skin(image.pixels)
 
 
 def check_gate_answer(text: str) -> None:
@@ -94,6 +99,16 @@ def check_lungs(masks: Mapping[str, NDArray[np.bool_]]) -> None:
         raise AbstentionError("The lungs differ implausibly in size.")
 
 
+def check_lesion(masks: Mapping[str, NDArray[np.bool_]]) -> None:
+    """Decline a photograph on which no lesion was found: a diagnosis would be of nothing.
+
+    Raises:
+        AbstentionError: there is no mask of a lesion.
+    """
+    if "lesion" not in masks:
+        raise AbstentionError("No skin lesion was found.")
+
+
 def heart_is_on_the_right(masks: Mapping[str, NDArray[np.bool_]]) -> bool:
     """Whether the heart lies on the other side of the lungs' middle; `masks` as `check_lungs` takes them.
 
@@ -122,6 +137,14 @@ def _check_planar(pixels: NDArray[np.float32]) -> None:
     step = max(1, min(grey.shape) // 512)
     if len(np.unique(np.rint(grey[::step, ::step] * 255))) < FEWEST_LEVELS:
         raise AbstentionError("The image has too few grey levels for a photograph or radiograph.")
+
+
+def _check_skin(pixels: NDArray[np.float32]) -> None:
+    if pixels.ndim != 3:
+        raise AbstentionError("The photograph has no colours.")
+    red, _, blue = pixels.mean(axis=(0, 1))
+    if red < LEAST_REDNESS * blue:
+        raise AbstentionError("The photograph has not the colours of skin.")
 
 
 def _check_volume(volume: Volume) -> None:

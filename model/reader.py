@@ -19,7 +19,7 @@ from model.answers import (
 from model.boxes import bounding_box, expected_side
 from model.errors import AbstentionError, AnswerError
 from model.families.family import Family, Generation
-from model.gates import check_gate_answer, check_lungs, check_pixels, heart_is_on_the_right
+from model.gates import check_gate_answer, check_lesion, check_lungs, check_pixels, heart_is_on_the_right
 from model.merging import Evidence, check_changes, merge_findings
 from model.prompts import Form, Question, gate_question, questions_for
 from model.reading import (
@@ -123,11 +123,8 @@ class Reader:
             if not generation.complete and question.task is not Task.REPORT:
                 draft.caveats.append(_CUT)
             _HANDLERS[question.form](draft, question, generation)
-        if request.modality is Modality.CXR and Task.SEGMENTATION in request.tasks:
-            masks = {label: voxels[0] for label, voxels in draft.segments.items()}
-            check_lungs(masks)
-            if heart_is_on_the_right(masks):
-                draft.caveats.append(MIRRORED)
+        if Task.SEGMENTATION in request.tasks:
+            _check_masks(draft)
 
     def _compare(self, draft: _Draft) -> None:
         request = draft.request
@@ -186,6 +183,17 @@ class Reader:
             tuple(draft.answers),
             _once(draft.caveats),
         )
+
+
+def _check_masks(draft: _Draft) -> None:
+    """Decline a study whose masks show that it is not what it was read as."""
+    masks = {label: voxels[0] for label, voxels in draft.segments.items()}
+    if draft.request.modality is Modality.DERM:
+        check_lesion(masks)
+    if draft.request.modality is Modality.CXR:
+        check_lungs(masks)
+        if heart_is_on_the_right(masks):
+            draft.caveats.append(MIRRORED)
 
 
 def _take_report(draft: _Draft, question: Question, generation: Generation) -> None:

@@ -3,6 +3,7 @@
 Every function is written to the formulas of PS3.3 C.11.1 (Modality LUT), C.11.2 (VOI LUT) and C.7.6.3.
 """
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,11 @@ from model.imaging.elements import MALFORMED, integer, items, number, numbers, t
 
 PERCENTILES = (0.5, 99.5)
 """What becomes black and white where the header has no window."""
+
+LEAST_SHOWN = 0.005
+"""Standard deviation of grey, 0 to 1, below which a window shows nothing and is not believed."""
+
+logger = logging.getLogger(__name__)
 
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 
@@ -64,17 +70,23 @@ def rescale(stored: NDArray[np.integer], slope: float | None, intercept: float |
 
 
 def voi_values(ds: Dataset, modality: NDArray[np.float64], shown: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Apply the first VOI LUT, else the first window, else percentiles of the `shown` pixels; 0 to 1."""
+    """Apply the first VOI LUT, else the first window, else percentiles of the `shown` pixels; 0 to 1.
+
+    A window in which nothing can be told apart was written for other values and is passed over.
+    """
     tables = items(ds, "VOILUTSequence")
     if tables:
         looked_up, highest = _look_up(modality, tables[0], big_endian=is_big_endian(ds))
         return _to_unit(looked_up, 0, highest)
     centers, widths = numbers(ds, "WindowCenter"), numbers(ds, "WindowWidth")
     function = text(ds, "VOILUTFunction").upper() or "LINEAR"
-    if centers and widths and widths[0] >= (1 if function == "LINEAR" else np.finfo(float).tiny):
-        return window(modality, centers[0], widths[0], function)
     if not shown.any():
         return np.zeros(modality.shape, np.float32)
+    if centers and widths and widths[0] >= (1 if function == "LINEAR" else np.finfo(float).tiny):
+        windowed = window(modality, centers[0], widths[0], function)
+        if float(windowed[shown].std()) >= LEAST_SHOWN:
+            return windowed
+        logger.warning("the header's window shows nothing and was not used")
     low, high = np.percentile(modality[shown], PERCENTILES)
     return _to_unit(modality, low, high)
 

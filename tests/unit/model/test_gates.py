@@ -72,6 +72,14 @@ def test_volume_with_a_body_passes() -> None:
     check_pixels(Modality.CT, [volume(body())])
 
 
+def test_photograph_must_have_the_colours_of_skin() -> None:
+    blue = GRADIENT[..., None] * np.array([0.3, 0.5, 1.0])
+    with pytest.raises(AbstentionError, match="colours of skin"):
+        check_pixels(Modality.DERM, [planar(blue)])
+    with pytest.raises(AbstentionError, match="no colours"):
+        check_pixels(Modality.DERM, [planar(GRADIENT)])
+
+
 def test_wrong_kind_of_image_is_declined() -> None:
     with pytest.raises(AbstentionError, match="kind"):
         check_pixels(Modality.CT, [planar(GRADIENT)])

@@ -517,6 +517,16 @@ def test_a_skin_lesion_is_named_and_outlined(diagnosis: str) -> None:
     assert reading.narrative.impression == f"The main diagnosis is {diagnosis}."
 
 
+def test_photograph_without_a_lesion_is_declined() -> None:
+    script = {
+        "What is primary diagnosis?": Generation("The main diagnosis is melanoma.", 0),
+        "Segment the lesion.": Generation("There is no lesion in the image.", 0),
+    }
+    reading = read(skin(), script)
+    assert reading.abstention == "No skin lesion was found."
+    assert concludes_nothing(reading)
+
+
 def test_task_that_a_modality_does_not_have_is_told() -> None:
     request = replace(abdomen(), tasks=(Task.SEGMENTATION, Task.PATHOLOGY_DETECTION))
     reading = read(request, abdominal_script())

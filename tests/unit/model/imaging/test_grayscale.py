@@ -126,6 +126,12 @@ def test_without_window_one_hot_pixel_does_not_darken_the_picture(radiograph: An
     assert picture[50, 50] == pytest.approx(0.5, abs=0.02)
 
 
+def test_window_far_from_the_values_is_not_believed(radiograph: Any) -> None:
+    stored = np.tile(np.arange(100, dtype=np.uint16), (100, 1))
+    picture = shown(radiograph(stored, WindowCenter=50000, WindowWidth=10))
+    assert picture[50, 50] == pytest.approx(0.5, abs=0.02)
+
+
 def test_constant_picture_is_black_not_undefined(radiograph: Any) -> None:
     assert shown(radiograph(np.full((4, 4), 7, np.uint16))).tolist() == np.zeros((4, 4)).tolist()
 

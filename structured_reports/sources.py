@@ -6,9 +6,6 @@ from datetime import datetime
 
 from pydicom.dataset import Dataset
 
-from model.volume import FrameKey
-from structured_reports.errors import SourceError
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PriorSource:
@@ -32,17 +29,6 @@ class Sources:
     """In the order of `ReadingRequest.priors`, to which `Comparison.prior` points."""
     evidence: tuple[Dataset, ...] = ()
     """Further instances of the current study that the result rests on."""
-
-    def of(self, frame: FrameKey) -> Dataset:
-        """Find the instance of a frame of the current study.
-
-        Raises:
-            SourceError: no instance of the current study has that UID.
-        """
-        for ds in self.current:
-            if ds.SOPInstanceUID == frame.sop_instance_uid:
-                return ds
-        raise SourceError("the reading speaks of an instance that is not among the sources")
 
     def all_instances(self) -> Iterator[Dataset]:
         """Yield every header: current study first, then priors, then their reports."""

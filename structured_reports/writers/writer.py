@@ -36,7 +36,15 @@ class Draft:
         return Tracker(patient_key(self.current[0]), REGIONS[self.reading.modality])
 
     def header_of(self, frame: FrameKey) -> Dataset:
-        return self.headers[self.sources.of(frame).SOPInstanceUID]
+        """Find the normalised header of a frame of the current study.
+
+        Raises:
+            SourceError: no instance of the current study has that UID.
+        """
+        header = self.headers.get(frame.sop_instance_uid)
+        if header is None or header.StudyInstanceUID != self.sources.current[0].StudyInstanceUID:
+            raise SourceError("the reading speaks of an instance that is not among the current images")
+        return header
 
     def source_of(self, sop_instance_uid: str) -> Dataset:
         """Find the untouched header of an instance.

@@ -1,14 +1,14 @@
 """From an image on its own grid to the grid of a network, and back.
 
-Each forward function returns the network's array and a *placement*: the way back for boxes and masks. Serving and
-training call the same functions, so there is no skew between them.
+Each forward function returns the network's array and a *placement*: the way back for boxes and masks. Serving
+and training call the same functions, so there is no skew between them.
 
 Planar images are squeezed to a square, as the published model does: rows stay rows, columns stay columns.
 
-Volumes are first turned to one canonical pose by their affine, whatever the scan plane was: network axis 0 (depth) runs
-towards the head, axis 1 (i) towards the patient's left, axis 2 (j) towards the back. An axial CT as DICOM stores it
-(k to the head, j to the back, i to the left) is only transposed, (K, J, I) to (K, I, J): the (depth, i, j) order of the
-published preprocessing.
+Volumes are first turned to one canonical pose by their affine, whatever the scan plane was: network axis 0
+(depth) runs towards the head, axis 1 (i) towards the patient's left, axis 2 (j) towards the back. An axial CT
+as DICOM stores it (k to the head, j to the back, i to the left) is only transposed, (K, J, I) to (K, I, J):
+the (depth, i, j) order of the published preprocessing.
 """
 
 import itertools
@@ -39,7 +39,7 @@ class PlanarPlacement:
     def box_to_source(
         self, fractions: tuple[float, float, float, float]
     ) -> tuple[float, float, float, float]:
-        """Map x1, y1, x2, y2 as fractions of width and height to j0, i0, j1, i1 in pixels, inside the image."""
+        """Map x1, y1, x2, y2 fractions of width and height to j0, i0, j1, i1 pixels, inside the image."""
         x1, y1, x2, y2 = (min(max(f, 0.0), 1.0) for f in fractions)
         top, bottom = sorted((y1 * self.rows, y2 * self.rows))
         left, right = sorted((x1 * self.columns, x2 * self.columns))
@@ -48,8 +48,8 @@ class PlanarPlacement:
     def mask_to_source(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map (S, S) to (1, J, I); pixel edges of both grids coincide, as in the resize on the way in."""
         grid = torch.from_numpy(probabilities)[None, None]
-        resized = functional.interpolate(grid, (self.rows, self.columns), mode="bilinear", align_corners=False)
-        return resized[0].numpy()
+        resized = functional.interpolate(grid, (self.rows, self.columns), mode="bilinear",
+        align_corners=False) return resized[0].numpy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def planar_to_grid(image: PlanarImage, size: int) -> tuple[NDArray[np.float32], 
 
 
 def volume_to_grid(volume: Volume, grid: tuple[int, int, int]) -> tuple[NDArray[np.float32], VolumePlacement]:
-    """Turn to the canonical pose, clip to soft tissue, take the nearest voxels of `grid`, normalise: (1, D, I, J).
+    """Turn to the canonical pose, clip to soft tissue, take nearest voxels, normalise: (1, D, I, J).
 
     Raises:
         AbstentionError: all voxels are equal after clipping, so there is nothing to see.
@@ -100,7 +100,7 @@ def volume_to_grid(volume: Volume, grid: tuple[int, int, int]) -> tuple[NDArray[
 
 
 def nearest_end_aligned(voxels: NDArray[np.float32], grid: tuple[int, ...]) -> NDArray[np.float32]:
-    """Take out[n] = in[floor(n (N_in - 1) / (N_out - 1) + 0.5)] along each axis: an order-0 zoom with fixed ends."""
+    """Take out[n] = in[floor(n (N_in - 1) / (N_out - 1) + 0.5)] along each axis: order-0 zoom, fixed ends."""
     picks = [
         np.floor(np.arange(n_out) * ((n_in - 1) / max(n_out - 1, 1)) + 0.5).astype(np.intp)
         for n_in, n_out in zip(voxels.shape, grid, strict=True)

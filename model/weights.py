@@ -1,6 +1,7 @@
 """A folder of weights: `weights.safetensors`, `tokenizer.json` and `config.json`, which says what they are.
 
-Tensors carry the published names. Loading checks both hashes and every name and shape before anything is used.
+Tensors carry the published names. Loading checks both hashes and every name and shape before anything is
+used.
 """
 
 import hashlib
@@ -46,7 +47,7 @@ class WeightsConfig:
 
 
 def save_weights(folder: Path, network: nn.Module, config: WeightsConfig) -> WeightsConfig:
-    """Write `weights.safetensors` in half precision and `config.json`; `tokenizer.json` must lie there already.
+    """Write `weights.safetensors` in half precision and `config.json`; `tokenizer.json` must lie there.
 
     Returns:
         `config` with both hashes filled in.

@@ -1,7 +1,7 @@
 """MedVersa v0: a language model that sees images as tokens and calls vision modules by writing their tags.
 
-Image -> encoder -> nine tokens between `<imgN>` and `</imgN>` -> prompt -> text; the hidden state computed from each
-`<DET>`, `<2DSEG>` and `<3DSEG>` of the text drives that tag's vision module on the first image.
+Image -> encoder -> nine tokens between `<imgN>` and `</imgN>` -> prompt -> text; the hidden state computed
+from each `<DET>`, `<2DSEG>` and `<3DSEG>` of the text drives that tag's vision module on the first image.
 """
 
 from collections.abc import Iterator, Sequence
@@ -73,10 +73,12 @@ class MedVersaFamily:
     ) -> list[Generation]:
         """Answer each question about the same images; see `Family.answer`.
 
-        Every image is encoded once. MedVersa tells modalities apart by looking, so `modality` changes nothing.
+        Every image is encoded once. MedVersa tells modalities apart by looking, so `modality` changes
+        nothing.
 
         Raises:
-            AnswerError: no or too many images, too long a question, or an image placeholder inside a question.
+            AnswerError: no or too many images, too long a question, or an image placeholder inside a
+            question.
             AbstentionError: a volume without contrast.
         """
         if not 0 < len(images) <= self.sizes.max_images:

@@ -94,8 +94,9 @@ def _card(config: WeightsConfig) -> str:
     rows = "\n".join(f"| {name} | {value} |" for name, value in config.evaluation.items())
     return f"""# {config.name} {config.version}
 
-Demonstration weights of the MedVersa v0 architecture at preset `{config.preset}`. **Not for clinical use.** They were
-trained on generated phantoms only, never on a patient's image; nothing that they say about a patient is evidence.
+Demonstration weights of the MedVersa v0 architecture at preset `{config.preset}`. **Not for clinical use.**
+They were trained on generated phantoms only, never on a patient's image; nothing that they say about a
+patient is evidence.
 
 - made by `{config.training["command"]}` at revision {config.training["source_revision"]}, seed \
 {config.training["plan"]["seed"]}

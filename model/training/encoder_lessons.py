@@ -1,8 +1,8 @@
 """What the 2D encoder is taught before it meets the language model, and the heads that teach it.
 
-The heads read the visual tokens that the language model will read, so that presence, place, size and boxes are
-there to be read; the dense heads read the cells under them, so that place is learned from masks. All heads are
-thrown away afterwards.
+The heads read the visual tokens that the language model will read, so that presence, place, size and boxes
+are there to be read; the dense heads read the cells under them, so that place is learned from masks. All
+heads are thrown away afterwards.
 """
 
 import torch

@@ -1,16 +1,18 @@
 """Makes the demonstration weights from nothing but seeds, on a CPU, in stages that can be interrupted.
 
 0. Draw phantom cases (chest, foreign, skin, abdomen) into the run folder.
-1. `encoder_2d`: the Swin encoder learns from auxiliary heads (presence, size and box of each finding in each place,
-   organ masks, boxes of anatomy, skin classes, chest or not); the heads are thrown away. The released model
-   starts from pre-trained encoders too.
+1. `encoder_2d`: the Swin encoder learns from auxiliary heads (presence, size and box of each finding in each
+   place, organ masks, boxes of anatomy, skin classes, chest or not); the heads are thrown away. The released
+   model starts from pre-trained encoders too.
 2. `unet_3d`, `unet_2d`: both U-Nets learn masks with one vector per structure in place of words. The encoder
    half of the 3D U-Net is the volume encoder.
-3. `language`: encoders are frozen, as in the released code. The visual tokens of every picture are computed once,
-   in several variants; projections, language model (base and LoRA both learn: there is no pre-trained base at
-   this size) and detection head learn instructions, one homogeneous batch at a time.
+3. `language`: encoders are frozen, as in the released code. The visual tokens of every picture are computed
+   once, in several variants; projections, language model (base and LoRA both learn: there is no pre-trained
+   base at this size) and detection head learn instructions, one homogeneous batch at a time; CT joins in
+   `language_all`.
 4. `hearing_2d`, `hearing_3d`: the language model is frozen; `text2seg_*` learn to pass on what a tag means.
-5. Weights, tokenizer and configuration are written; `model.training.examination` examines them on held-out seeds.
+5. Weights, tokenizer and configuration are written; `model.training.examination` examines them on held-out
+   seeds.
 
 Every stage leaves a file in the run folder; running again goes on where it stopped.
 """
@@ -22,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from model.families.medversa_networks.network import MedVersaNetwork
@@ -73,6 +76,9 @@ TASK_WEIGHTS = {
 }
 """How often a task is drawn, relative to the others."""
 
+LANGUAGE_RATES = {"language": 1.5e-3, "language_all": 5e-4}
+"""Peak learning rates."""
+
 KIND_SHARES = (0.78, 0.11, 0.11)
 """Of each encoder batch: chest, skin, foreign; radiographs are the hardest to read."""
 
@@ -92,6 +98,7 @@ class DemoPlan:
             "unet_3d": 1000,
             "unet_2d": 1500,
             "language": 5000,
+            "language_all": 1000,
             "hearing_2d": 400,
             "hearing_3d": 400,
         }
@@ -117,6 +124,16 @@ class Curriculum:
     volumes: VolumePool
     instructions: list[tuple[Instruction, tuple[int, ...]]]
     """Each with the rows of its images in `pictures`; none about volumes, whose slabs are cut later."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """Lessons for the language model and the visual tokens that they are about."""
+
+    lessons: list[Lesson]
+    pictures: SeenPictures
+    volumes: Tensor
+    """(M, T, width 3D) tokens of slabs; empty before the 3D U-Net has learned to see."""
 
 
 def gather(cases: Iterator[Case], tellings: int, seed: int) -> Curriculum:
@@ -233,34 +250,41 @@ class DemoTraining:
         self._run("unet_2d", modules, step, rate=2e-3, weight_decay=0.01)
         return vectors
 
-    def lessons(
+    def planar_lessons(
         self, network: MedVersaNetwork, tokenizer: MedVersaTokenizer, curriculum: Curriculum
-    ) -> tuple[list[Lesson], SeenPictures, Tensor]:
-        """Look at everything once with the frozen encoders, and put the instructions into ids."""
+    ) -> Seen:
+        """Look at every picture once with the frozen encoder, and put the instructions into ids."""
         network.eval()
-        rng = torch.Generator().manual_seed(self.plan.seed)
-        pictures = see_pictures(network, curriculum.pictures, self.plan.picture_variants, rng)
-        slabs = see_slabs(network, curriculum.volumes, self.plan)
-        told = [*curriculum.instructions, *slabs.instructions]
+        kept = self.folder / "seen_pictures.safetensors"
+        if not kept.exists():
+            rng = torch.Generator().manual_seed(self.plan.seed)
+            seen = see_pictures(network, curriculum.pictures, self.plan.picture_variants, rng)
+            save_file({"tokens": seen.tokens, "windows": seen.windows}, kept)
         visual = network.sizes.visual_tokens
-        return [lesson_of(i, rows, tokenizer, visual) for i, rows in told], pictures, slabs.tokens
+        lessons = [lesson_of(i, rows, tokenizer, visual) for i, rows in curriculum.instructions]
+        return Seen(lessons, SeenPictures(**load_file(kept)), torch.zeros(0))
+
+    def all_lessons(
+        self, network: MedVersaNetwork, tokenizer: MedVersaTokenizer, planar: Seen, pool: VolumePool
+    ) -> Seen:
+        """Add what can be asked about slabs of the volumes."""
+        network.eval()
+        slabs = see_slabs(network, pool, self.plan)
+        visual = network.sizes.visual_tokens
+        about = [lesson_of(i, rows, tokenizer, visual) for i, rows in slabs.instructions]
+        return Seen([*planar.lessons, *about], planar.pictures, slabs.tokens)
 
     def train_language(
-        self,
-        network: MedVersaNetwork,
-        tokenizer: MedVersaTokenizer,
-        seen: tuple[list[Lesson], SeenPictures, Tensor],
+        self, name: str, network: MedVersaNetwork, tokenizer: MedVersaTokenizer, seen: Seen
     ) -> None:
-        """Stage 3."""
-        lessons, pictures, volumes = seen
-        sampler = TaskSampler([lesson.instruction for lesson in lessons], TASK_WEIGHTS, self.plan.seed)
-        rng = torch.Generator().manual_seed(self.plan.seed)
+        """Stage 3: `language` on pictures, then `language_all` on pictures and volumes."""
+        sampler = TaskSampler([lesson.instruction for lesson in seen.lessons], TASK_WEIGHTS, self.plan.seed)
         network.llama_model.train()
 
         def step(n: int) -> dict[str, Tensor]:
-            drawn = [lessons[i] for i in sampler.draw(self.plan.language_batch)]
-            batch = batch_of(drawn, pictures, volumes, rng)
-            return language_losses(network, batch, tokenizer)
+            rng = torch.Generator().manual_seed(self.plan.seed + n)
+            drawn = [seen.lessons[i] for i in sampler.draw(n, self.plan.language_batch)]
+            return language_losses(network, batch_of(drawn, seen.pictures, seen.volumes, rng), tokenizer)
 
         modules: dict[str, nn.Module] = {
             "llama_model": network.llama_model,
@@ -268,7 +292,7 @@ class DemoTraining:
             "llama_proj_3d": network.llama_proj_3d,
             "text_det": network.text_det,
         }
-        self._run("language", modules, step, rate=1.5e-3, weight_decay=0.02)
+        self._run(name, modules, step, rate=LANGUAGE_RATES[name], weight_decay=0.02)
         network.eval()
 
     def run(self, workers: int) -> tuple[MedVersaNetwork, MedVersaTokenizer]:
@@ -278,32 +302,32 @@ class DemoTraining:
         tokenizer = self.tokenizer(curriculum)
         network = self.network(tokenizer)
         self.train_encoder_2d(network, curriculum.pictures)
-        organs = self.train_unet_3d(network, curriculum.volumes)
         structures = self.train_unet_2d(network, curriculum.pictures)
-        seen = self.lessons(network, tokenizer, curriculum)
-        self.train_language(network, tokenizer, seen)
-        self.train_hearing(network, tokenizer, seen, (structures, organs))
+        organs = self.train_unet_3d(network, curriculum.volumes)
+        planar = self.planar_lessons(network, tokenizer, curriculum)
+        self.train_language("language", network, tokenizer, planar)
+        everything = self.all_lessons(network, tokenizer, planar, curriculum.volumes)
+        self.train_language("language_all", network, tokenizer, everything)
+        self.train_hearing(network, tokenizer, everything, (structures, organs))
         return network, tokenizer
 
     def train_hearing(
         self,
         network: MedVersaNetwork,
         tokenizer: MedVersaTokenizer,
-        seen: tuple[list[Lesson], SeenPictures, Tensor],
+        seen: Seen,
         vectors: tuple[nn.Embedding, nn.Embedding],
     ) -> None:
         """Stage 4."""
-        lessons, pictures, volumes = seen
         rng = torch.Generator().manual_seed(self.plan.seed)
         for name, tag, text, table in (
             ("hearing_2d", "<2DSEG>", network.text2seg_2d, vectors[0]),
             ("hearing_3d", "<3DSEG>", network.text2seg_3d, vectors[1]),
         ):
-            shown = [lesson for lesson in lessons if tag in lesson.instruction.answer][::7][:1500]
+            shown = [lesson for lesson in seen.lessons if tag in lesson.instruction.answer][::7][:1500]
             parts = [shown[n : n + 32] for n in range(0, len(shown), 32)]
-            states = tag_states(
-                network, (batch_of(part, pictures, volumes, rng) for part in parts), tokenizer, tag
-            )
+            batches = (batch_of(part, seen.pictures, seen.volumes, rng) for part in parts)
+            states = tag_states(network, batches, tokenizer, tag)
             wanted = torch.tensor([structure_index(lesson.instruction.mask or "") for lesson in shown])
             step = hearing_step(text, states.clone(), wanted, table, self.plan.seed)
             self._run(name, {"text": text}, step, rate=3e-3, weight_decay=0.0)

@@ -80,9 +80,7 @@ def see_pictures(
         window = random_windows(total, rng) if v else torch.tensor([1.0, 1.0, 0.0, 0.0]).repeat(total, 1)
         seen: list[Tensor] = []
         for rows in torch.arange(total).split(32):
-            pictures = (
-                pool.windowed(rows, window[rows], rng) if v else pool.pictures[rows].float() / 255
-            )
+            pictures = pool.windowed(rows, window[rows], rng) if v else pool.pictures[rows].float() / 255
             # Variants are only near the picture anyhow, so half the effort does for them.
             with torch.autocast("cpu", torch.bfloat16, enabled=v > 0):
                 seen.append(network.seen_2d(normalised(pictures)).half())

@@ -1,4 +1,4 @@
-"""All planar pictures of a training run in memory, with what is to be learned from each, and their random variants."""
+"""All planar pictures of a training run, what is to be learned from each, and their random variants."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -69,10 +69,12 @@ class PlanarPool:
         return self.windowed(rows, window, rng), self.truth_in(rows, window, mask_side)
 
     def windowed(self, rows: Tensor, window: Tensor, rng: torch.Generator) -> Tensor:
-        """Cut (n, 4) windows out of the pictures and vary their exposure; grey ones in one channel, for speed."""
+        """Cut (n, 4) windows out of pictures and vary their exposure; grey ones in one channel, for speed."""
         coloured = self.truth.kind[rows] == KINDS.index("skin")
         pictures = torch.empty(len(rows), 3, SIDE, SIDE)
         for chosen, channels in ((~coloured, 1), (coloured, 3)):
+            if not chosen.any():
+                continue
             cut = _sample(self.pictures[rows[chosen], :channels].float() / 255, window[chosen], SIDE)
             pictures[chosen] = random_exposures(cut, rng).expand(-1, 3, -1, -1)
         return pictures
@@ -160,7 +162,7 @@ def _small(mask: NDArray[np.bool_]) -> Tensor:
 
 
 def random_windows(n: int, rng: torch.Generator) -> Tensor:
-    """(n, 4) scale x, scale y, shift x, shift y: output place to input place, in [-1, 1]; a third stays put."""
+    """(n, 4) scale x, scale y, shift x, shift y: output to input place in [-1, 1]; a third stays."""
     draw = torch.rand(n, 4, generator=rng)
     common = 0.9 + 0.28 * torch.rand(n, 1, generator=rng)
     scale = common * (0.95 + 0.1 * draw[:, :2])

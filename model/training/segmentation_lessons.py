@@ -88,7 +88,7 @@ def volume_step(
 def hearing_step(
     text: nn.Module, states: Tensor, structures: Tensor, vectors: nn.Embedding, seed: int
 ) -> Callable[[int], dict[str, Tensor]]:
-    """One step that teaches a `text2seg` layer the vector of the structure that a tag's hidden state means."""
+    """One step that teaches a `text2seg` layer the vector that a tag's hidden state stands for."""
 
     def step(n: int) -> dict[str, Tensor]:
         rng = torch.Generator().manual_seed(seed + n)

@@ -1,4 +1,4 @@
-"""One way to run a stage of training: a step function, a warm-up and cosine schedule, and checkpoints on the way."""
+"""One way to run a stage of training: a step function, a schedule, and checkpoints on the way."""
 
 import logging
 import time

@@ -72,5 +72,5 @@ def volume_pool_of(cases: Iterable[AbdomenCase]) -> VolumePool:
 
 
 def _even(low: float, high: float, n: int) -> NDArray[np.intp]:
-    """n nearest indices with their ends at `low` and `high`, as `model.transforms.nearest_end_aligned` takes them."""
+    """n nearest indices with ends at `low` and `high`, as `transforms.nearest_end_aligned` takes them."""
     return np.floor(low + np.arange(n) * ((high - low) / (n - 1)) + 0.5).astype(np.intp)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.errors import AnswerError
-from model.vision_modules.resnet_unet_2d import ResNetUNet2d
 from model.transforms import PlanarPlacement, planar_to_grid
+from model.vision_modules.resnet_unet_2d import ResNetUNet2d
 from model.vision_modules.vision_module import SeenImage
 from model.volume import PlanarImage
 

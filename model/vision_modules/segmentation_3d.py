@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.errors import AnswerError
-from model.vision_modules.unet_3d import UNet3d
 from model.transforms import VolumePlacement
+from model.vision_modules.unet_3d import UNet3d
 from model.vision_modules.vision_module import SeenImage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segmentation3d:
-    """Masks in a volume; the encoder's features are those that the language model's visual tokens came from."""
+    """Masks in a volume, from the encoder features that the visual tokens were made of."""
 
     network: UNet3d
     text: nn.Module

@@ -1,4 +1,4 @@
-"""What a tag of the language model calls: a network that turns the tag's hidden state into a box or a mask."""
+"""What a tag of the language model calls: a network that turns its hidden state into a box or a mask."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -30,7 +30,8 @@ class VisionModule(Protocol):
     def __call__(self, states: Tensor, image: SeenImage) -> list[NDArray[np.float32]]:
         """Turn (n, hidden) states, one per tag, into n boxes or n masks on the image's own grid.
 
-        A box is (4,): j0, i0, j1, i1 in source pixels. A mask is (K, J, I) probabilities; K is 1 for a planar image.
+        A box is (4,): j0, i0, j1, i1 in source pixels. A mask is (K, J, I) probabilities; K is 1 for a planar
+        image.
 
         Raises:
             AnswerError: the tag does not go with this kind of image.

@@ -17,7 +17,7 @@ class Written:
     """(vocabulary,): scores of the first token."""
     ids: list[int] = field(default_factory=list)
     states: list[tuple[int, Tensor]] = field(default_factory=list)
-    """(tag id, (hidden,)) of every tag in order: the state computed *from* the tag, not the one that foretold it."""
+    """(tag id, (hidden,)) of every tag in order: the state computed *from* the tag, not what foretold it."""
     complete: bool = False
 
 

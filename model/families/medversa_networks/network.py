@@ -100,7 +100,7 @@ class MedVersaNetwork(nn.Module):
         return self.ln_vision_2d(pooled.flatten(2).transpose(1, 2))
 
     def seen_3d(self, levels: list[Tensor]) -> Tensor:
-        """Pool the bottleneck of the 3D U-Net to (N, T, width): normalised visual tokens before projection."""
+        """Pool the 3D U-Net's bottleneck to (N, T, width): normalised visual tokens before projection."""
         side = self.sizes.visual_side
         pooled = functional.adaptive_avg_pool3d(levels[-1], (1, side, side))
         return self.ln_vision_3d(pooled.flatten(2).transpose(1, 2))

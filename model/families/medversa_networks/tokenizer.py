@@ -18,7 +18,7 @@ END_MARK = "###"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MedVersaTokenizer:
-    """A byte-level BPE tokenizer: no text is unknown to it, and decoding gives the text back to the letter."""
+    """A byte-level BPE tokenizer: no text is unknown to it, and decoding returns it to the letter."""
 
     tokenizer: Tokenizer
     begin: int

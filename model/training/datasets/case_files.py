@@ -1,6 +1,7 @@
-"""Keeps generated cases in files, so that a training run can be resumed and repeated without drawing them again.
+"""Keeps generated cases in files, so that a training run can go on without drawing them again.
 
-A file is one `.npz` per shard of cases: 8-bit pixels, 16-bit Hounsfield units, packed masks, and the rest as JSON.
+A file is one `.npz` per shard of cases: 8-bit pixels, 16-bit Hounsfield units, packed masks, and the rest as
+JSON.
 """
 
 import json

@@ -136,7 +136,10 @@ def _transfer_syntax(ds: Dataset) -> UID:
         found = _NATIVE.get(ds.original_encoding)
     if found is None:
         raise PixelError("no Transfer Syntax UID")
-    return UID(str(found))
+    syntax = UID(str(found))
+    if syntax.is_private or not syntax.is_transfer_syntax:
+        raise PixelError("the transfer syntax is not known")
+    return syntax
 
 
 _NATIVE: Mapping[tuple[bool | None, bool | None], UID] = {
@@ -159,9 +162,6 @@ def _check(description: PixelDescription) -> None:
         raise PixelError("Bits Stored, High Bit and Bits Allocated contradict each other")
     if description.samples not in (1, 3):
         raise PixelError(f"{description.samples} samples per pixel are not supported")
-    known = not description.transfer_syntax.is_private and description.transfer_syntax.is_transfer_syntax
-    if not known:
-        raise PixelError("the transfer syntax is not known")
 
 
 def _check_length(ds: Dataset, description: PixelDescription) -> None:

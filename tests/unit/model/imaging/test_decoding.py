@@ -67,9 +67,11 @@ def test_missing_transfer_syntax_is_refused(radiograph: Any) -> None:
         describe_pixels(ds)
 
 
-def test_unknown_transfer_syntax_is_refused(radiograph: Any) -> None:
-    ds = radiograph()
-    ds.file_meta.TransferSyntaxUID = "1.2.3.4"
+@pytest.mark.parametrize("syntax", ["1.2.3.4", "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.77", "!"])
+@pytest.mark.filterwarnings("ignore")
+def test_unknown_transfer_syntax_is_refused(radiograph: Any, syntax: str) -> None:
+    ds = radiograph(PhotometricInterpretation="YBR_FULL_422")
+    ds.file_meta.TransferSyntaxUID = syntax
     with pytest.raises(PixelError, match="transfer syntax"):
         describe_pixels(ds)
 

@@ -139,14 +139,20 @@ def _provenance_faults(ds: Dataset, reading: Reading) -> Iterator[str]:
 
 
 def _identity_faults(ds: Dataset, sources: Sources) -> Iterator[str]:
+    """The object is filed where the first source is, and no source is another patient's."""
+    for keyword, expected in _identity(sources.current[0]).items():
+        if str(ds.get(keyword) or "") != expected:
+            yield f"{keyword} differs from the source"
     for source in sources.current:
         if ds.StudyInstanceUID != source.StudyInstanceUID:
             yield "belongs to another study than a source"
-        expected = literal_identity(source)
-        for keyword in IDENTITY:
-            own = str(ds.get(keyword) or "")
-            if own != (str(expected[keyword].value) if keyword in expected else ""):
-                yield f"{keyword} differs from a source"
+        if str(ds.get("PatientID") or "") != _identity(source)["PatientID"]:
+            yield "belongs to another patient than a source"
+
+
+def _identity(source: Dataset) -> dict[str, str]:
+    literal = literal_identity(source)
+    return {keyword: str(literal[keyword].value) if keyword in literal else "" for keyword in IDENTITY}
 
 
 def _text_faults(ds: Dataset) -> Iterator[str]:

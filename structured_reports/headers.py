@@ -45,6 +45,18 @@ _TEXT_VRS = {"LO", "LT", "PN", "SH", "ST", "UT"}
 _SEXES = {"", "M", "F", "O"}
 
 
+def identified(source: Dataset) -> Dataset:
+    """Give a header back if references can be made to it.
+
+    Raises:
+        SourceError: Study, Series or SOP Instance or Class UID is missing.
+    """
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"):
+        if not source.get(keyword):
+            raise SourceError(f"a source has no {keyword}")
+    return source
+
+
 def normalised(source: Dataset) -> Dataset:
     """Copy a source header so that a result can be built on it; `source` is left as it is.
 
@@ -53,11 +65,9 @@ def normalised(source: Dataset) -> Dataset:
     left behind. The name is left out until the object is finished: highdicom prints it in warnings.
 
     Raises:
-        SourceError: Study, Series or SOP Instance UID is missing.
+        SourceError: as `identified`.
     """
-    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"):
-        if not source.get(keyword):
-            raise SourceError(f"a source has no {keyword}")
+    identified(source)
     with config.disable_value_validation():
         header = Dataset()
         header.update({element.tag: deepcopy(element) for element in _readable(source)})
@@ -80,12 +90,20 @@ def literal_identity(source: Dataset) -> dict[str, DataElement]:
     literals: dict[str, DataElement] = {}
     with config.disable_value_validation():
         for keyword in IDENTITY:
-            text = without_escapes(str(source.get(keyword) or ""))
+            text = _without_controls(without_escapes(str(source.get(keyword) or "")))
             if text and not (keyword == "PatientSex" and _CODE_STRING.fullmatch(text) is None):
                 element = empty_element(keyword)
                 element.value = text
                 literals[keyword] = element
     return literals
+
+
+def _without_controls(text: str) -> str:
+    return "".join(character for character in text if not _is_control(character))
+
+
+def _is_control(character: str) -> bool:
+    return ord(character) < 32 or 127 <= ord(character) < 160
 
 
 def without_escapes(text: str) -> str:
@@ -181,7 +199,7 @@ def _is_time(text: str) -> bool:
 
 def _has_controls(text: str, vr: str) -> bool:
     allowed = "\r\n\f\t" if vr in {"ST", "LT", "UT"} else ""
-    return any(ord(character) < 32 and character not in allowed for character in text)
+    return any(_is_control(character) and character not in allowed for character in text)
 
 
 def _blank(ds: Dataset, element: DataElement) -> None:

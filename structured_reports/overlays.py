@@ -13,7 +13,7 @@ from model.reading import Presence
 from structured_reports import codes
 from structured_reports.codes import ANATOMICAL_STRUCTURE, CONCEPTS
 from structured_reports.colours import FINDING_COLOUR, RGB, colour_of
-from structured_reports.provenance import DEMO_NOTICE
+from structured_reports.provenance import DEMO_NOTICE, DISCLAIMER
 
 _ANATOMY = {concept.code.value for concept in CONCEPTS.values() if concept.category == ANATOMICAL_STRUCTURE}
 _GROUP = "125007"
@@ -175,9 +175,11 @@ def _statements(report: Dataset) -> Iterator[Statement]:
     for item in items:
         if _value_of(item) == _ABSENT and _name_of(item) != codes.PRESENCE.value:
             yield Statement(f"no {str(item.ConceptNameCodeSequence[0].CodeMeaning).lower()}")
-    for name in (codes.IMPRESSION, codes.COMPARISON_TO_PREVIOUS):
-        for item in items:
-            if item.ValueType == "TEXT" and _name_of(item) == name.value:
+    words = [item for evaluations in _evaluations(report) for item in evaluations.ContentSequence]
+    for name in (codes.IMPRESSION, codes.COMPARISON_TO_PREVIOUS, codes.COMMENT):
+        for item in words:
+            is_said = item.ValueType == "TEXT" and _name_of(item) == name.value
+            if is_said and item.TextValue not in {DISCLAIMER, DEMO_NOTICE}:
                 yield Statement(str(item.TextValue))
 
 
@@ -185,6 +187,11 @@ def _walk(ds: Dataset) -> Iterator[Dataset]:
     for item in ds.get("ContentSequence", ()):
         yield item
         yield from _walk(item)
+
+
+def _evaluations(report: Dataset) -> list[Dataset]:
+    name = codes.QUALITATIVE_EVALUATIONS.value
+    return [item for item in report.ContentSequence if _name_of(item) == name and "ContentSequence" in item]
 
 
 def _groups(report: Dataset) -> list[Dataset]:

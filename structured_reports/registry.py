@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from model.reading import Reading
 from structured_reports.errors import ConstructionError, SourceError
-from structured_reports.headers import normalised
+from structured_reports.headers import identified, normalised
 from structured_reports.sources import Run, Sources
 from structured_reports.writers.presentation_state import write_presentation_states
 from structured_reports.writers.segmentation import write_segmentations
@@ -39,11 +39,21 @@ def write_results(
     """
     if not sources.current:
         raise SourceError("there is no source")
-    headers = {str(ds.SOPInstanceUID): normalised(ds) for ds in sources.all_instances()}
-    draft = Draft(reading, sources, run, headers)
+    draft = Draft(reading, sources, run, headers_of(sources))
     for name, writer in _chosen(report_class).items():
         draft = replace(draft, written=(*draft.written, *_written(name, writer, draft)))
     return draft.written
+
+
+def headers_of(sources: Sources) -> dict[str, Dataset]:
+    """Normalise what results are built on; what they only refer to stays as it is.
+
+    Raises:
+        SourceError: an instance cannot be identified.
+    """
+    built_on = (*sources.current, *sources.evidence)
+    headers = {str(ds.SOPInstanceUID): ds for ds in map(identified, sources.all_instances())}
+    return headers | {str(ds.SOPInstanceUID): normalised(ds) for ds in built_on}
 
 
 def _written(name: str, writer: Writer, draft: Draft) -> tuple[Dataset, ...]:

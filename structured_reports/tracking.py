@@ -26,21 +26,21 @@ class Tracker:
     patient_key: str
     region: Code
 
-    def finding(self, label: str, laterality: Laterality | None) -> Tracking:
-        return self._tracking("finding", label, laterality)
+    def finding(self, label: str, laterality: Laterality | None, number: int = 1) -> Tracking:
+        """Name a finding, `number` counting from 1 those of the same label and side."""
+        return self._tracking("finding", label, laterality, number=number)
 
-    def box_of(self, finding: Finding, ordinal: int) -> Tracking:
-        """Name one box of a finding, `ordinal` counting from 0.
+    def box_of(self, finding: Finding, ordinal: int, number: int = 1) -> Tracking:
+        """Name one box of a finding, `ordinal` counting from 0; `number` is the finding's.
 
         A single box is the finding's place and shares its UID: viewers that merge groups by UID show box and
         certainty as one. Of several boxes each is a thing of its own: merged, all but one would vanish.
         """
         if len(finding.boxes) == 1:
-            return self.finding(finding.label, finding.laterality)
-        box = finding.boxes[ordinal]
-        return self._tracking(
-            "lesion", finding.label, box.laterality or finding.laterality, number=ordinal + 1
-        )
+            return self.finding(finding.label, finding.laterality, number)
+        side = finding.boxes[ordinal].laterality or finding.laterality
+        kind = "lesion" if number == 1 else f"lesion of {number}"
+        return self._tracking(kind, finding.label, side, number=ordinal + 1)
 
     def anatomy(self, box: BoundingBox, ordinal: int) -> Tracking:
         """Name the `ordinal`-th box of one structure, counting from 0 (two views show it twice)."""
@@ -68,5 +68,5 @@ class Tracker:
             side.value if side else "",
             str(number),
         )
-        suffix = f" {number}" if kind == "lesion" or number > 1 else ""
+        suffix = f" {number}" if kind.startswith("lesion") or number > 1 else ""
         return Tracking(f"{named(label, laterality)}{suffix}", uid)

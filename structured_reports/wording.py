@@ -1,5 +1,7 @@
 """Every fixed sentence of a result, and text made fit for DICOM."""
 
+from collections.abc import Sequence
+
 from model.reading import Laterality, Modality
 
 _KINDS = {Modality.CXR: "Chest radiograph", Modality.CT: "CT", Modality.DERM: "Skin lesion"}
@@ -29,6 +31,13 @@ def clean_text(text: str) -> str:
 def compared_with(study_date: str, text: str) -> str:
     """Say what was compared, with the date of the prior as a reader writes it."""
     return clean_text(f"Compared with the prior study {_dated(study_date)}.\n{text}")
+
+
+def less_likely(likelihoods: Sequence[tuple[str, float | None]]) -> str:
+    """Name the classes that were not chosen, the likeliest first; None where the model gave no number."""
+    ordered = sorted(likelihoods, key=lambda each: -(each[1] or 0))
+    parts = [label if part is None else f"{label} {100 * part:.1f} %" for label, part in ordered]
+    return f"Classes considered and found less likely, not excluded: {', '.join(parts)}."
 
 
 def _dated(study_date: str) -> str:

@@ -54,7 +54,9 @@ def measurement_groups(draft: Draft, changes: Sequence[ChangeSaid]) -> list[Cont
     for finding in draft.reading.findings:
         for ordinal, box in enumerate(finding.boxes if finding.presence is not Presence.ABSENT else ()):
             side = box.laterality or finding.laterality
-            groups.append(_box_group(draft, box, side, draft.tracker.box_of(finding, ordinal)))
+            groups.append(
+                _box_group(draft, box, side, draft.tracker.box_of(finding, ordinal, draft.number_of(finding)))
+            )
     groups += _anatomy_groups(draft)
     groups += [_mask_group(draft, mask, tracking) for mask, tracking in draft.tracked_masks()]
     return groups
@@ -68,7 +70,9 @@ def _finding_group(draft: Draft, finding: Finding, changes: Sequence[ChangeSaid]
             Measurement(codes.CERTAINTY, round(100 * float(finding.certainty), 1), codes.PERCENT)
         )
     group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(draft.tracker.finding(finding.label, finding.laterality)),
+        tracking_identifier=_tracking(
+            draft.tracker.finding(finding.label, finding.laterality, draft.number_of(finding))
+        ),
         time_point_context=time_point(draft) if changes else None,
         finding_type=concept.code,
         finding_sites=[_site(concept, finding.laterality)],

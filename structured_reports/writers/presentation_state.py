@@ -66,7 +66,14 @@ def _drawn(draft: Draft) -> list[_Drawn]:
         certainty = "" if finding.certainty is None else f" {round(100 * float(finding.certainty))} %"
         for ordinal, box in enumerate(finding.boxes):
             caption = f"AI: {named(box.label, box.laterality or finding.laterality)}{certainty}"
-            drawn.append(_Drawn(box, draft.tracker.box_of(finding, ordinal), caption, is_finding=True))
+            drawn.append(
+                _Drawn(
+                    box,
+                    draft.tracker.box_of(finding, ordinal, draft.number_of(finding)),
+                    caption,
+                    is_finding=True,
+                )
+            )
     seen: dict[tuple[str, str], int] = {}
     for box in draft.reading.boxes:
         key = (box.label, box.laterality or "")

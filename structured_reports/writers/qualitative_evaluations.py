@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from highdicom.sr import ContentItem, ContentSequence
 
-from model.reading import Finding, Presence
+from model.reading import Finding, Modality, Presence
 from structured_reports import codes, wording
 from structured_reports.codes import concept_of
 from structured_reports.provenance import statements
@@ -20,7 +20,7 @@ def qualitative_evaluations(draft: Draft, contradictions: Sequence[str]) -> list
         return [*items, *_abstention(draft.reading.abstention), *_comments(draft.reading.caveats)]
     items += _narrative(draft)
     items += _comparisons(draft)
-    items += [_absent(draft, finding) for finding in _absent_findings(draft)]
+    items += _absent_items(draft)
     return [*items, *_comments([*draft.reading.caveats, *contradictions])]
 
 
@@ -56,8 +56,16 @@ def _comparisons(draft: Draft) -> list[ContentItem]:
     return items
 
 
-def _absent_findings(draft: Draft) -> list[Finding]:
-    return [finding for finding in draft.reading.findings if finding.presence is Presence.ABSENT]
+def _absent_items(draft: Draft) -> list[ContentItem]:
+    """Answer for every absent finding; of exclusive classes only say which were less likely.
+
+    A lesion is of one class: that another was not chosen is no answer to whether it can be excluded.
+    """
+    absent = [finding for finding in draft.reading.findings if finding.presence is Presence.ABSENT]
+    if draft.reading.modality is not Modality.DERM:
+        return [_absent(draft, finding) for finding in absent]
+    likelihoods = [(f.label, None if f.certainty is None else 1 - float(f.certainty)) for f in absent]
+    return [content.text(codes.COMMENT, wording.less_likely(likelihoods))] if likelihoods else []
 
 
 def _absent(draft: Draft, finding: Finding) -> ContentItem:

@@ -93,7 +93,20 @@ def write_report(
         contributing_equipment=[contributing_equipment(reading.model, run)],
         **equipment(reading.model, run),
     )
+    if report_class is ReportClass.COMPREHENSIVE:
+        _name_original_sources(result)
     return (finished(result, source, run, place),)
+
+
+def _name_original_sources(ds: Dataset) -> None:
+    """Call the image of a region Original Source (DCM 111040): Stone Web viewer draws no box otherwise.
+
+    Done for Comprehensive SR only, the one class that this viewer draws; elsewhere it is Source.
+    """
+    for item in ds.get("ContentSequence", ()):
+        if item.get("RelationshipType") == "SELECTED FROM":
+            item.ConceptNameCodeSequence = [CodedConcept.from_code(dictionary.DCM.OriginalSource)]
+        _name_original_sources(item)
 
 
 def is_complete(reading: Reading) -> bool:

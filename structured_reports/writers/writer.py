@@ -5,7 +5,7 @@ from typing import Protocol
 
 from pydicom.dataset import Dataset
 
-from model.reading import Mask, Reading
+from model.reading import Finding, Mask, Reading
 from model.volume import FrameKey
 from structured_reports.codes import REGIONS
 from structured_reports.errors import SourceError
@@ -56,6 +56,13 @@ class Draft:
             if ds.SOPInstanceUID == sop_instance_uid:
                 return ds
         raise SourceError("an instance is not among the sources")
+
+    def number_of(self, finding: Finding) -> int:
+        """Count a finding among those of its label and side, from 1."""
+        same = [
+            f for f in self.reading.findings if (f.label, f.laterality) == (finding.label, finding.laterality)
+        ]
+        return 1 + next(place for place, each in enumerate(same) if each is finding)
 
     def tracked_masks(self) -> list[tuple[Mask, Tracking]]:
         """Name every mask that holds anything; an empty one is no result."""

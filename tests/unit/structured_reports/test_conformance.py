@@ -179,3 +179,13 @@ def test_without_dciodvfy_an_unmarked_object_is_not_valid(
     results[0].ContentQualification = "PRODUCT"
     dcmwrite(tmp_path / "object.dcm", results[0], enforce_file_format=True)
     assert not validate_file(tmp_path / "object.dcm").is_valid
+
+
+def test_further_source_of_another_patient_is_held_back(results: list[Dataset]):
+    stranger = header(SOPInstanceUID="1.2.3.4.1.2", PatientID="P2")
+    assert "belongs to another patient" in faults(results, replace(SOURCES, current=(SOURCE, stranger)))
+
+
+def test_further_source_may_lack_what_the_first_has(results: list[Dataset]):
+    sparse = header(SOPInstanceUID="1.2.3.4.1.2", AccessionNumber="", StudyID="")
+    assert faults(results, replace(SOURCES, current=(SOURCE, sparse))) == ""

@@ -331,3 +331,32 @@ def test_new_revision_names_its_predecessor_and_gets_a_new_series():
 def test_local_codes_are_declared(chest_report: Dataset):
     designators = [item.CodingSchemeDesignator for item in chest_report.CodingSchemeIdentificationSequence]
     assert "99MEDVERSA" in designators
+
+
+def test_comprehensive_report_names_its_regions_as_stone_web_viewer_reads_them():
+    ds = header()
+    report = write_results(chest_reading(ds), sources(ds), RUN, report_class=ReportClass.COMPREHENSIVE)[-1]
+    selected = [item for item in items(report) if item.RelationshipType == "SELECTED FROM"]
+    assert len(selected) == 5
+    assert {name_of(item) for item in selected} == {"111040"}
+
+
+def test_two_findings_of_one_name_are_two_things():
+    ds = header()
+    nodules = tuple(
+        Finding("lung nodule", Presence.PRESENT, 0.8, boxes=(box("lung nodule", ds, low=low, high=high),))
+        for low, high in (((0.1, 0.1), (0.2, 0.2)), ((0.5, 0.5), (0.6, 0.6)))
+    )
+    report = report_of(Reading(Modality.CXR, MODEL, (Task.CLASSIFICATION,), findings=nodules), ds)
+    uids = [child(group, "112040").UID for group in groups(report)]  # type: ignore[union-attr]
+    assert len(uids) == 4
+    assert len(set(uids)) == 2
+
+
+def test_skin_class_that_was_not_chosen_is_not_called_absent(skin_results: tuple[Dataset, ...]):
+    report = only(skin_results, "SR")
+    assert not [item for item in items(report) if value_of(item) == "272519000"]
+    assert "93655004" not in {name_of(item) for item in items(report)} | {value_of(i) for i in items(report)}
+    (text,) = [text for text in texts(report, "121106") if "less likely" in text]
+    assert "melanoma 7.0 %, benign keratosis 3.0 %" in text
+    assert "not excluded" in text

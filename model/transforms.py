@@ -48,8 +48,8 @@ class PlanarPlacement:
     def mask_to_source(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map (S, S) to (1, J, I); pixel edges of both grids coincide, as in the resize on the way in."""
         grid = torch.from_numpy(probabilities)[None, None]
-        resized = functional.interpolate(grid, (self.rows, self.columns), mode="bilinear",
-        align_corners=False) return resized[0].numpy()
+        size = (self.rows, self.columns)
+        return functional.interpolate(grid, size, mode="bilinear", align_corners=False)[0].numpy()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ class Generation:
     boxes: tuple[tuple[float, float, float, float], ...] = ()
     """One per `<DET>`: j0, i0, j1, i1 in source pixels of the first image, half-open, inside the image."""
     masks: tuple[NDArray[np.float32], ...] = ()
-    """One per `<2DSEG>` or `<3DSEG>`: probabilities (K, J, I) on the first image's grid; K is 1 for planar."""
+    """One per `<2DSEG>` or `<3DSEG>`: probabilities (K, J, I) on the first image's grid; K is 1 if planar."""
     complete: bool = True
     """False if the token limit cut the text."""
 

@@ -13,6 +13,7 @@ from pydicom.errors import InvalidDicomError
 
 from model.reading import Finding, Presence, Reading
 from structured_reports import codes
+from structured_reports.content_tree import code_of, groups, is_named, name_code, value_code, walk
 from structured_reports.headers import IDENTITY, literal_identity
 from structured_reports.provenance import CONTENT_QUALIFICATION, is_own_result, statements
 from structured_reports.sources import Sources
@@ -112,7 +113,7 @@ def _marking_faults(ds: Dataset) -> Iterator[str]:
         yield "claims to be verified"
     if ds.get("PreliminaryFlag") != "PRELIMINARY":
         yield "is not marked preliminary"
-    if any(_value_code(item) == "121006" for item in _items(ds)):
+    if any(value_code(item) == "121006" for item in walk(ds)):
         yield "names a person as observer"
 
 
@@ -132,7 +133,7 @@ def _provenance_faults(ds: Dataset, reading: Reading) -> Iterator[str]:
     if not versions or model.version not in str(versions):
         yield "does not name the software and model version"
     if ds.get("Modality") == "SR":
-        text = {str(item.get("TextValue") or "") for item in _items(ds)}
+        text = {str(item.get("TextValue") or "") for item in walk(ds)}
         missing = [sentence for sentence in statements(model) if sentence not in text]
         if missing:
             yield "does not say what it is: AI, research, unverified, demonstration weights"
@@ -199,7 +200,7 @@ def _coordinate_faults(ds: Dataset, sources: Sources) -> Iterator[str]:
 
 def _drawings(ds: Dataset) -> Iterator[tuple[str, list[float]]]:
     """Yield every drawn shape with the instance it is drawn on."""
-    for item in _items(ds):
+    for item in walk(ds):
         if item.get("ValueType") == "SCOORD":
             image = item.ContentSequence[0].ReferencedSOPSequence[0]
             yield str(image.ReferencedSOPInstanceUID), [float(value) for value in item.GraphicData]
@@ -215,8 +216,8 @@ def _comparison_faults(datasets: Sequence[Dataset], sources: Sources, reading: R
         if comparison.prior >= len(sources.priors) or not sources.priors[comparison.prior].instances:
             yield "a comparison names a prior that was not supplied"
     prior_uids = {str(ds.SOPInstanceUID) for prior in sources.priors for ds in prior.instances}
-    for group in (group for ds in datasets for group in _groups(ds)):
-        names = {_name_code(item): item for item in group.ContentSequence}
+    for group in (each for ds in datasets for each in groups(ds)):
+        names = {name_code(item): item for item in group.ContentSequence}
         if codes.CHANGED_STATUS.value not in names:
             continue
         baseline = names.get(codes.BASELINE.value)
@@ -226,8 +227,8 @@ def _comparison_faults(datasets: Sequence[Dataset], sources: Sources, reading: R
 
 def _claim_faults(datasets: Sequence[Dataset], reading: Reading) -> Iterator[str]:
     """What the reading says is said, with its side; what it denies is nowhere said to be there."""
-    groups = [group for ds in datasets for group in _groups(ds)]
-    said = {(_finding_code(group), _side_code(group)) for group in groups}
+    stated = [group for ds in datasets for group in groups(ds)]
+    said = {(code_of(group, codes.FINDING), _side_code(group)) for group in stated}
     for finding in reading.findings:
         concept = codes.concept_of(finding.label, codes.REGIONS[reading.modality])
         side = codes.SIDES[finding.laterality].value if finding.laterality else ""
@@ -235,11 +236,11 @@ def _claim_faults(datasets: Sequence[Dataset], reading: Reading) -> Iterator[str
         if finding.presence is not Presence.ABSENT and not is_said:
             yield "a finding is not said, or not with its side"
     denied = {codes.concept_of(f.label, codes.CHEST).code.value for f in _denied(reading)}
-    for group in groups:
-        resolved = any(_value_code(item) == "413322009" for item in group.ContentSequence)
-        if _finding_code(group) in denied and not resolved:
+    for group in stated:
+        resolved = any(value_code(item) == "413322009" for item in group.ContentSequence)
+        if code_of(group, codes.FINDING) in denied and not resolved:
             yield "a finding called absent is said to be there"
-    if reading.abstention is not None and groups:
+    if reading.abstention is not None and stated:
         yield "an abstention makes claims"
 
 
@@ -249,32 +250,5 @@ def _denied(reading: Reading) -> list[Finding]:
     return [f for f in reading.findings if f.presence is Presence.ABSENT and f.label not in stated]
 
 
-def _items(ds: Dataset) -> Iterator[Dataset]:
-    """Walk a content tree."""
-    for item in ds.get("ContentSequence", ()):
-        yield item
-        yield from _items(item)
-
-
-def _groups(ds: Dataset) -> list[Dataset]:
-    return [item for item in _items(ds) if _name_code(item) == "125007" and "ContentSequence" in item]
-
-
-def _finding_code(group: Dataset) -> str:
-    return next((_value_code(i) for i in group.ContentSequence if _name_code(i) == codes.FINDING.value), "")
-
-
 def _side_code(group: Dataset) -> str:
-    return next((_value_code(item) for item in _items(group) if _name_code(item) == "272741003"), "")
-
-
-def _name_code(item: Dataset) -> str:
-    return _code_value(item, "ConceptNameCodeSequence")
-
-
-def _value_code(item: Dataset) -> str:
-    return _code_value(item, "ConceptCodeSequence")
-
-
-def _code_value(item: Dataset, keyword: str) -> str:
-    return next((str(code.get("CodeValue") or "") for code in item.get(keyword, ())), "")
+    return next((value_code(item) for item in walk(group) if is_named(item, codes.LATERALITY)), "")

@@ -8,16 +8,31 @@ from highdicom.color import CIELabColor
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
+from pydicom.sr.coding import Code
 
 from model.reading import Presence
 from structured_reports import codes
 from structured_reports.codes import ANATOMICAL_STRUCTURE, CONCEPTS
 from structured_reports.colours import FINDING_COLOUR, RGB, colour_of
+from structured_reports.content_tree import (
+    ALGORITHM_NAME,
+    ALGORITHM_VERSION,
+    TRACKING_IDENTIFIER,
+    TRACKING_UID,
+    children,
+    code_of,
+    groups,
+    is_named,
+    number_of,
+    text_of,
+    value_code,
+    walk,
+)
 from structured_reports.provenance import DEMO_NOTICE, DISCLAIMER
+from structured_reports.wording import CUT_OFF
 
 _ANATOMY = {concept.code.value for concept in CONCEPTS.values() if concept.category == ANATOMICAL_STRUCTURE}
-_GROUP = "125007"
-_TRACKING_UID = "112040"
+_MEASUREMENTS = Code("126010", "DCM", "Imaging Measurements")
 _ABSENT = codes.PRESENCES[Presence.ABSENT].value
 _UNDETERMINED = codes.PRESENCES[Presence.UNDETERMINED].value
 _PRESENCE_WORDS = {_ABSENT: "absent", _UNDETERMINED: "undetermined"}
@@ -84,7 +99,7 @@ def overlays_on(image: Dataset, frame_number: int, results: Sequence[Dataset]) -
         tuple(rectangles),
         tuple(statement for ds in reports for statement in _statements(ds)),
         tuple(
-            DEMO_NOTICE for ds in reports if any(item.get("TextValue") == DEMO_NOTICE for item in _walk(ds))
+            DEMO_NOTICE for ds in reports if any(item.get("TextValue") == DEMO_NOTICE for item in walk(ds))
         ),
     )
 
@@ -122,17 +137,16 @@ def _segment_colour(segment: Dataset) -> RGB:
 
 
 def _boxes_of_report(report: Dataset, uid: str, frame_number: int) -> Iterator[Rectangle]:
-    certainties = {_tracking_uid(group): _certainty(group) for group in _groups(report) if _certainty(group)}
-    for group in _groups(report):
+    certainties = {_tracking_uid(group): _certainty(group) for group in groups(report) if _certainty(group)}
+    for group in groups(report):
         for item in group.ContentSequence:
             if item.ValueType != "SCOORD":
                 continue
             if not _is_of(item.ContentSequence[0].ReferencedSOPSequence[0], uid, frame_number):
                 continue
-            label = _value(group, "112039")
-            is_finding = _code(group, codes.FINDING.value) not in _ANATOMY
-            certainty = certainties.get(_tracking_uid(group), "")
-            caption = f"{label} {certainty}".strip()
+            label = text_of(group, TRACKING_IDENTIFIER)
+            is_finding = code_of(group, codes.FINDING) not in _ANATOMY
+            caption = f"{label} {certainties.get(_tracking_uid(group), '')}".strip()
             yield _rectangle(caption, FINDING_COLOUR if is_finding else colour_of(label), item, is_finding)
 
 
@@ -154,79 +168,45 @@ def _rectangle(label: str, colour: RGB, shape: Dataset, is_finding: bool) -> Rec
 
 
 def _statements(report: Dataset) -> Iterator[Statement]:
-    """List findings, changes and volumes, then what was called absent, then the words of the report."""
-    for group in _groups(report):
-        presence = _code(group, codes.PRESENCE.value)
-        change = _code(group, codes.CHANGED_STATUS.value)
-        volume = _number(group, codes.VOLUME.value)
-        if not (presence or change or volume):
-            continue
-        label = _value(group, "112039")
-        parts = [
-            label,
-            _PRESENCE_WORDS.get(presence, ""),
-            _certainty(group),
-            f"{volume} mL" if volume else "",
-        ]
-        parts.append(f"{_CHANGE_WORDS.get(change, change)} since the prior" if change else "")
-        colour = colour_of(label) if volume else _PRESENCE_COLOURS.get(presence, FINDING_COLOUR)
-        yield Statement(", ".join(part for part in parts if part), colour)
-    items = list(_walk(report))
-    for item in items:
-        if _value_of(item) == _ABSENT and _name_of(item) != codes.PRESENCE.value:
+    """List findings, changes and volumes, then what was called absent, then words, last the model."""
+    yield from (statement for group in groups(report) for statement in _statement_of(group))
+    for item in walk(report):
+        if value_code(item) == _ABSENT and not is_named(item, codes.PRESENCE):
             yield Statement(f"no {str(item.ConceptNameCodeSequence[0].CodeMeaning).lower()}")
-    words = [item for evaluations in _evaluations(report) for item in evaluations.ContentSequence]
+    yield from _words(report)
+    for measurements in children(report, _MEASUREMENTS):
+        model = f"{text_of(measurements, ALGORITHM_NAME)} {text_of(measurements, ALGORITHM_VERSION)}"
+        yield Statement(f"Model: {model}")
+
+
+def _statement_of(group: Dataset) -> Iterator[Statement]:
+    presence, change = code_of(group, codes.PRESENCE), code_of(group, codes.CHANGED_STATUS)
+    volume = number_of(group, codes.VOLUME)
+    if not (presence or change or volume is not None):
+        return
+    label = text_of(group, TRACKING_IDENTIFIER)
+    parts = [label, _PRESENCE_WORDS.get(presence, ""), _certainty(group)]
+    if volume is not None:
+        parts.append(f"{float(f'{volume:.3g}'):g} mL")
+        parts.append("reaches the end of the stack" if text_of(group, codes.COMMENT) == CUT_OFF else "")
+    if change:
+        parts.append(f"{_CHANGE_WORDS.get(change, change)} since the prior")
+    colour = _PRESENCE_COLOURS.get(presence, FINDING_COLOUR) if volume is None else colour_of(label)
+    yield Statement(", ".join(part for part in parts if part), colour)
+
+
+def _words(report: Dataset) -> Iterator[Statement]:
+    evaluations = list(children(report, codes.QUALITATIVE_EVALUATIONS))
     for name in (codes.IMPRESSION, codes.COMPARISON_TO_PREVIOUS, codes.COMMENT):
-        for item in words:
-            is_said = item.ValueType == "TEXT" and _name_of(item) == name.value
-            if is_said and item.TextValue not in {DISCLAIMER, DEMO_NOTICE}:
+        for item in (item for container in evaluations for item in children(container, name)):
+            if item.ValueType == "TEXT" and item.TextValue not in {DISCLAIMER, DEMO_NOTICE}:
                 yield Statement(str(item.TextValue))
 
 
-def _walk(ds: Dataset) -> Iterator[Dataset]:
-    for item in ds.get("ContentSequence", ()):
-        yield item
-        yield from _walk(item)
-
-
-def _evaluations(report: Dataset) -> list[Dataset]:
-    name = codes.QUALITATIVE_EVALUATIONS.value
-    return [item for item in report.ContentSequence if _name_of(item) == name and "ContentSequence" in item]
-
-
-def _groups(report: Dataset) -> list[Dataset]:
-    return [item for item in _walk(report) if _name_of(item) == _GROUP]
-
-
-def _name_of(item: Dataset) -> str:
-    return next((str(code.CodeValue) for code in item.get("ConceptNameCodeSequence", ())), "")
-
-
-def _value_of(item: Dataset) -> str:
-    return next((str(code.CodeValue) for code in item.get("ConceptCodeSequence", ())), "")
-
-
-def _named(group: Dataset, name: str) -> Iterator[Dataset]:
-    return (item for item in group.ContentSequence if _name_of(item) == name)
-
-
-def _value(group: Dataset, name: str) -> str:
-    return next((str(item.TextValue) for item in _named(group, name)), "")
-
-
-def _code(group: Dataset, name: str) -> str:
-    return next((_value_of(item) for item in _named(group, name)), "")
-
-
-def _number(group: Dataset, name: str) -> str:
-    items = _named(group, name)
-    return next((f"{float(item.MeasuredValueSequence[0].NumericValue):g}" for item in items), "")
-
-
 def _certainty(group: Dataset) -> str:
-    number = _number(group, codes.CERTAINTY.value)
-    return f"{float(number):.0f} %" if number else ""
+    certainty = number_of(group, codes.CERTAINTY)
+    return "" if certainty is None else f"{certainty:.0f} %"
 
 
 def _tracking_uid(group: Dataset) -> str:
-    return next((str(item.UID) for item in _named(group, _TRACKING_UID)), "")
+    return next((str(item.UID) for item in children(group, TRACKING_UID)), "")

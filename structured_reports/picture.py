@@ -56,7 +56,7 @@ def draw(source: Dataset, results: Sequence[Dataset], *, frame_number: int = 1) 
     for rectangle in sorted(overlays.rectangles, key=lambda each: each.is_finding):
         _draw_rectangle(pen, rectangle, scale)
     _draw_sides(pen, source, scale.size)
-    return _with_legend(picture, overlays)
+    return _with_legend(picture, overlays, knows_sides=any(_directions(source)))
 
 
 def _scale_of(source: Dataset) -> _Scale:
@@ -171,7 +171,7 @@ def _opposite(letter: str) -> str:
     return _OPPOSITE.get(letter, "")
 
 
-def _with_legend(picture: Image.Image, overlays: Overlays) -> Image.Image:
+def _with_legend(picture: Image.Image, overlays: Overlays, *, knows_sides: bool) -> Image.Image:
     """Set the picture on a dark sheet, with the notice and what is drawn and said beside it."""
     height = max(picture.height, 480)
     sheet = Image.new("RGB", (picture.width + _LEGEND_WIDTH, height), _BACKGROUND)
@@ -182,6 +182,8 @@ def _with_legend(picture: Image.Image, overlays: Overlays) -> Image.Image:
     for notice in overlays.notices:
         top = _write(pen, (left, top), notice, _AMBER, 14) + 4
     top += 8
+    if not knows_sides:
+        top = _write(pen, (left, top), "Patient sides: not stated in the header.", _GREY, 14) + 8
     for region in overlays.regions:
         pen.rectangle((left, top + 4, left + 14, top + 18), fill=region.colour)
         top = _write(pen, (left + 24, top), region.label, _WHITE, 16) + 4

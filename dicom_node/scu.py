@@ -163,7 +163,7 @@ def _store(association: Association, file: Sendable) -> int | None:
             response = association.send_c_store(dcmread(file.path))
         else:
             return SOP_CLASS_NOT_SUPPORTED
-    except (ValueError, AttributeError, OSError) as exc:
+    except (ValueError, AttributeError, OSError, RuntimeError) as exc:
         logger.warning("object cannot be sent", extra={"error": type(exc).__name__})
         return None
     return response.Status if "Status" in response else None
@@ -218,6 +218,15 @@ def associated(
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False
     _config.STORE_SEND_CHUNKED_DATASET = True
+    opened: list[socket.socket] = []
+
+    def on_open(event: evt.Event) -> None:
+        """Without it every object waits 40 ms: Nagle's algorithm against delayed acknowledgement."""
+        wrapper = event.assoc.dul.socket
+        if wrapper is not None and wrapper.socket is not None:
+            wrapper.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            opened.append(wrapper.socket)
+
     ae = AE(ae_title=peer.calling_ae_title)
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
@@ -228,22 +237,18 @@ def associated(
         contexts=contexts,
         ae_title=peer.ae_title or "",
         ext_neg=list(roles),
-        evt_handlers=[(evt.EVT_CONN_OPEN, _no_delay), *handlers],
+        evt_handlers=[(evt.EVT_CONN_OPEN, on_open), *handlers],
     )
-    if not association.is_established:
-        raise UnreachableError(_why_not(peer, association))
     try:
+        if not association.is_established:
+            raise UnreachableError(_why_not(peer, association))
         yield association
     finally:
         if association.is_established:
             association.release()
-
-
-def _no_delay(event: evt.Event) -> None:
-    """Without it every object waits 40 ms: Nagle's algorithm against delayed acknowledgement."""
-    wrapper = event.assoc.dul.socket
-    if wrapper is not None and wrapper.socket is not None:
-        wrapper.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for connection in opened:
+            # The library forgets it where the peer was faster.
+            connection.close()
 
 
 def _why_not(peer: Peer, association: Association) -> str:

@@ -95,6 +95,13 @@ class GuardedSocket(AssociationSocket):
             self.consume(len(piece))
         return out
 
+    def _shutdown_socket(self) -> None:
+        sock = self.socket
+        super()._shutdown_socket()
+        if sock is not None:
+            # The library forgets it where the peer was faster.
+            sock.close()
+
     def _fill_before(self, deadline: float) -> bool:
         sock = self._open_socket()
         sock.settimeout(max(0.001, deadline - time.monotonic()))

@@ -11,7 +11,7 @@ import os
 import select
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
@@ -32,6 +32,7 @@ from dicom_node.upper_layer.p_data import PDU_HEADER, Fragment, PDataReader, Pro
 
 logger = logging.getLogger(__name__)
 
+IDLE: Final = "Sta1"
 DATA_TRANSFER: Final = "Sta6"
 AWAITING_CLOSE: Final = "Sta13"
 INVALID_PDU, CONNECTION_CLOSED = "Evt19", "Evt17"
@@ -151,10 +152,23 @@ class StreamingProvider(DULServiceProvider):
         self._deadline: float | None = None
         """When the PDU that has begun must be complete; `_deadline_of` tells which one that is."""
         self._deadline_of = 0
+        self._has_begun = False
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
         self._polled_socket: int | None = None
+
+    def receive_pdu(self, wait: bool = False, timeout: float | None = None) -> Any:
+        """Return the next primitive; stop waiting for one when the connection has ended."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            primitive = super().receive_pdu(wait, TICK_S if wait else None)
+            is_late = deadline is not None and time.monotonic() > deadline
+            if primitive is not None or not wait or is_late or self._is_over():
+                return primitive
+
+    def _is_over(self) -> bool:
+        return self._has_begun and self.state_machine.current_state == IDLE
 
     def run_reactor(self) -> None:
         try:
@@ -180,6 +194,7 @@ class StreamingProvider(DULServiceProvider):
 
     def _is_transport_event(self) -> bool:
         wrapper = self.socket
+        self._has_begun = self._has_begun or self.state_machine.current_state != IDLE
         if (
             self.state_machine.current_state == AWAITING_CLOSE
             or not isinstance(wrapper, GuardedSocket)

@@ -1,0 +1,362 @@
+"""Receiving over the network, with other people's clients against the node as a process."""
+
+import hashlib
+import shutil
+import signal
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pydicom.data
+import pytest
+from pydicom import dcmread, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+
+from dicom_node.database.engine import Database, open_database
+from tests.integration.dicom_node.programs import NodeProcess, run
+from tests.unit.dicom_node.arrivals import dataset
+
+pytestmark = pytest.mark.skipif(shutil.which("dcmsend") is None, reason="DCMTK is not installed")
+
+PYDICOM_FILES = Path(pydicom.data.__file__).parent / "test_files"
+ENCODINGS = {
+    "1.2.840.10008.1.2": "MR_small_implicit.dcm",
+    "1.2.840.10008.1.2.1": "CT_small.dcm",
+    "1.2.840.10008.1.2.1.99": "image_dfl.dcm",
+    "1.2.840.10008.1.2.2": "MR_small_bigendian.dcm",
+    "1.2.840.10008.1.2.5": "MR_small_RLE.dcm",
+    "1.2.840.10008.1.2.4.50": "SC_rgb_jpeg_dcmtk.dcm",
+    "1.2.840.10008.1.2.4.51": "JPEG-lossy.dcm",
+    "1.2.840.10008.1.2.4.70": "JPEG-LL.dcm",
+    "1.2.840.10008.1.2.4.80": "MR_small_jpeg_ls_lossless.dcm",
+    "1.2.840.10008.1.2.4.90": "MR_small_jp2klossless.dcm",
+    "1.2.840.10008.1.2.4.91": "JPEG2000.dcm",
+}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    running = NodeProcess(tmp_path_factory.mktemp("node")).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def own_node(tmp_path: Path) -> Iterator[NodeProcess]:
+    running = NodeProcess(tmp_path).start()
+    yield running
+    if running.process is not None and running.process.poll() is None:
+        running.stop()
+
+
+def index_of(node: NodeProcess) -> Database:
+    return open_database(f"sqlite:///{node.data_dir}/node.sqlite")
+
+
+def write(folder: Path, **elements: object) -> Path:
+    ds = dataset(**elements)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    path = folder / f"{ds.SOPInstanceUID}.dcm"
+    dcmwrite(path, ds, enforce_file_format=True)
+    return path
+
+
+def eventually(holds: Callable[[], bool], timeout_s: float = 15) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@contextmanager
+def associated(node: NodeProcess) -> Iterator[Association]:
+    """An association of pynetdicom's, with its socket closed at the end: pynetdicom may forget to."""
+    opened: list[socket.socket] = []
+    ae = AE("TESTER")
+    ae.dimse_timeout = ae.acse_timeout = 5
+    ae.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
+    association = ae.associate(
+        "127.0.0.1",
+        node.port,
+        ae_title="MEDVERSA",
+        evt_handlers=[(evt.EVT_CONN_OPEN, lambda event: opened.append(raw_socket(event.assoc)))],
+    )
+    try:
+        assert association.is_established
+        yield association
+        if association.is_established:
+            association.release()
+    finally:
+        for connection in opened:
+            connection.close()
+
+
+def test_echo_is_answered_under_the_right_name_only(node: NodeProcess) -> None:
+    assert run("echoscu", "-aec", "MEDVERSA", "127.0.0.1", str(node.port)).returncode == 0
+
+    answer = run("echoscu", "-aec", "OTHER", "127.0.0.1", str(node.port))
+
+    assert answer.returncode != 0
+    assert "Called AE Title Not Recognized" in answer.stderr
+
+
+def test_calling_title_may_be_required(tmp_path: Path) -> None:
+    node = NodeProcess(tmp_path, extra='accepted_calling = ["CT1"]\n').start()
+    try:
+        echo = ("echoscu", "-aec", "MEDVERSA", "127.0.0.1", str(node.port))
+        assert run(*echo, "-aet", "CT1").returncode == 0
+        answer = run(*echo, "-aet", "CT2")
+    finally:
+        node.stop()
+
+    assert "Calling AE Title Not Recognized" in answer.stderr
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_every_encoding_is_stored_as_sent(node: NodeProcess, encoding: str) -> None:
+    path = PYDICOM_FILES / ENCODINGS[encoding]
+    meta = dcmread(path, stop_before_pixels=True).file_meta
+    assert meta.TransferSyntaxUID == encoding
+
+    by_dcmtk = node.send(path)
+    by_us = run(*node.command("send")[:4], "--port", str(node.port), str(path))
+
+    assert by_dcmtk.returncode == 0, by_dcmtk.stderr
+    assert by_us.returncode == 0, by_us.stdout
+    # dcmsend writes group lengths anew; our own client sends the file's bytes as they are.
+    kept = [copy for copy in (node.data_dir / "instances").rglob("*.dcm") if same_data_set(copy, path)]
+    assert kept
+    assert dcmread(kept[0], stop_before_pixels=True).file_meta.TransferSyntaxUID == encoding
+
+
+def same_data_set(one: Path, other: Path) -> bool:
+    """Compare what comes after group 0002."""
+    tails = []
+    for path in (one, other):
+        content = path.read_bytes()
+        tails.append(content[144 + int.from_bytes(content[140:144], "little") :])
+    return tails[0] == tails[1]
+
+
+def test_private_storage_class_is_stored(node: NodeProcess, tmp_path: Path) -> None:
+    path = write(tmp_path, SOPClassUID="1.3.46.670589.5.0.1.1", StudyInstanceUID=generate_uid())
+
+    answer = run(*node.command("send")[:4], "--port", str(node.port), str(path))
+
+    assert answer.returncode == 0, answer.stdout
+
+
+def test_study_is_completed_with_one_job_however_often_it_is_sent(node: NodeProcess, tmp_path: Path) -> None:
+    study = generate_uid()
+    for _ in range(3):
+        write(tmp_path, StudyInstanceUID=study)
+
+    for _ in range(2):
+        assert node.send("--scan-directories", tmp_path).returncode == 0
+        assert eventually(
+            lambda: any(s["study"] == study and s["state"] == "complete" for s in node.status()["studies"])
+        )
+
+    assert [job["revision"] for job in node.status()["jobs"] if job["study"] == study] == [1]
+
+
+def test_conflict_is_kept_apart_and_shown(node: NodeProcess, tmp_path: Path) -> None:
+    uid, study = generate_uid(), generate_uid()
+    for pixels in (bytes(8), b"\1" * 8):
+        path = write(tmp_path, SOPInstanceUID=uid, StudyInstanceUID=study, PixelData=pixels)
+        assert node.send(path).returncode == 0
+
+    rows = [row for row in node.status()["refused and quarantined"] if row["instance"] == uid]
+
+    assert [(row["reason"], row["status"], row["fate"]) for row in rows] == [
+        ("UID_CONFLICT", "0x0000", "quarantined")
+    ]
+
+
+def partial_store(content_length: int) -> bytes:
+    """A C-STORE-RQ and the first bytes of a data set that announces more."""
+    elements = (
+        (0x0002, CTImageStorage.encode() + b"\0" * (len(CTImageStorage) % 2)),
+        (0x0100, b"\1\0"),
+        (0x0110, b"\1\0"),
+        (0x0700, b"\0\0"),
+        (0x0800, b"\1\0"),
+        (0x1000, b"1.2.3.4\0"),
+    )
+    command = b"".join(struct.pack("<HHL", 0, e, len(v)) + v for e, v in elements)
+    stream = struct.pack(">BBLLBB", 4, 0, len(command) + 6, len(command) + 2, 1, 3) + command
+    return stream + struct.pack(">BBLLBB", 4, 0, content_length + 6, content_length + 2, 1, 0) + bytes(100)
+
+
+def raw_socket(association: Association) -> socket.socket:
+    wrapper = association.dul.socket
+    assert wrapper is not None
+    assert wrapper.socket is not None
+    return wrapper.socket
+
+
+@pytest.mark.parametrize("how", ["close", "abort"])
+def test_aborted_transfer_leaves_nothing(node: NodeProcess, how: str) -> None:
+    incoming = node.data_dir / "incoming"
+    with associated(node) as association:
+        raw_socket(association).sendall(partial_store(5000))
+        assert eventually(lambda: len(list(incoming.iterdir())) == 1)
+
+        if how == "close":
+            raw_socket(association).shutdown(socket.SHUT_RDWR)
+        association.abort()
+
+    assert eventually(lambda: not list(incoming.iterdir()))
+
+
+def test_what_was_answered_before_an_abort_stays(node: NodeProcess) -> None:
+    ds = dataset(StudyInstanceUID=generate_uid())
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    with associated(node) as association:
+        assert association.send_c_store(ds).Status == 0x0000
+        association.abort()
+
+    database = index_of(node)
+    assert database.instances.get(str(ds.SOPInstanceUID)) is not None
+    database.close()
+
+
+def test_missing_uid_in_the_request_is_answered(node: NodeProcess) -> None:
+    stream = partial_store(100).replace(struct.pack("<HHL", 0, 0x1000, 8) + b"1.2.3.4\0", b"")
+    # Lengths of PDU and PDV: 16 bytes less; the data set ends with its one fragment.
+    length = struct.unpack_from(">L", stream, 2)[0] - 16
+    stream = stream[:2] + struct.pack(">LL", length, length - 4) + stream[10:]
+    data = stream.index(struct.pack(">BBL", 4, 0, 106))
+    stream = stream[: data + 11] + b"\2" + stream[data + 12 :]
+
+    with associated(node) as association:
+        association._reactor_checkpoint.clear()  # else its own thread takes the answer
+        time.sleep(0.1)
+        raw_socket(association).sendall(stream)
+        answer = association.dimse.get_msg(block=True)[1]
+        association._reactor_checkpoint.set()
+
+    assert answer is not None
+    assert answer.Status == 0xC000  # type: ignore[union-attr]
+
+
+def test_pdu_longer_than_agreed_is_cut_off(node: NodeProcess) -> None:
+    with associated(node) as association:
+        raw_socket(association).sendall(struct.pack(">BBL", 4, 0, 0xFFFFFFF0) + bytes(1000))
+
+        assert eventually(lambda: association.is_aborted or not association.is_established, 5)
+
+
+def test_silent_connections_lock_nobody_out(own_node: NodeProcess) -> None:
+    silent = []
+    for _ in range(40):
+        connection = socket.socket()
+        connection.bind(("127.0.0.2", 0))
+        connection.connect(("127.0.0.1", own_node.port))
+        silent.append(connection)
+
+    begin = time.monotonic()
+    assert run("echoscu", "-aec", "MEDVERSA", "127.0.0.1", str(own_node.port)).returncode == 0
+    assert time.monotonic() - begin < 5
+
+    for connection in silent:
+        connection.close()
+
+
+def test_dripping_request_is_cut_off(own_node: NodeProcess) -> None:
+    with socket.create_connection(("127.0.0.1", own_node.port)) as connection:
+        connection.sendall(struct.pack(">BBL", 1, 0, 5000))
+        begin = time.monotonic()
+        connection.settimeout(20)
+        while time.monotonic() - begin < 20:
+            try:
+                connection.sendall(b"\0")
+                connection.settimeout(0.3)
+                if connection.recv(100) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+
+    assert time.monotonic() - begin < 12
+
+
+def test_no_identity_reaches_the_log(own_node: NodeProcess, tmp_path: Path) -> None:
+    folder = tmp_path / "marked"
+    folder.mkdir()
+    marks = {"PatientName": "ZQMARK^NAME", "PatientID": "ZQMARKID", "AccessionNumber": "ZQMARKACC"}
+    write(folder, **marks)
+    write(folder, **marks | {"PatientID": "ZQMARKOTHER"})
+    run(*own_node.command("send")[:4], "--port", str(own_node.port), str(folder))
+    shown = run(*own_node.command("status")).stdout
+
+    assert "ZQMARK" not in own_node.log
+    assert "ZQMARK" not in shown
+    assert "PATIENT_MISMATCH" in shown
+
+
+def test_second_node_on_one_folder_refuses_to_start(own_node: NodeProcess) -> None:
+    answer = run(*own_node.command("serve"))
+
+    assert answer.returncode == 1
+    assert "served already" in answer.stderr
+
+
+def test_termination_is_clean(own_node: NodeProcess) -> None:
+    assert own_node.stop() == 0
+    assert "Traceback" not in own_node.log
+
+
+class Ledger:
+    """Sends without end and writes down what was answered with success."""
+
+    def __init__(self, node: NodeProcess, sender: int) -> None:
+        self.acknowledged: list[str] = []
+        self._node = node
+        self._study = generate_uid()
+        self.thread = threading.Thread(target=self._send, name=f"sender {sender}")
+
+    def _send(self) -> None:
+        with associated(self._node) as association:
+            while association.is_established and len(self.acknowledged) < 2000:
+                ds = dataset(StudyInstanceUID=self._study, PixelData=bytes(60_000))
+                ds.file_meta = FileMetaDataset()
+                ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+                with suppress(RuntimeError):  # the association ended just now
+                    if association.send_c_store(ds).get("Status") == 0x0000:
+                        self.acknowledged.append(str(ds.SOPInstanceUID))
+
+
+@pytest.mark.parametrize("after_s", [0.3, 0.8])
+def test_nothing_acknowledged_is_lost_when_the_node_is_killed(own_node: NodeProcess, after_s: float) -> None:
+    ledgers = [Ledger(own_node, number) for number in range(3)]
+    for ledger in ledgers:
+        ledger.thread.start()
+    eventually(lambda: all(ledger.acknowledged for ledger in ledgers))
+    time.sleep(after_s)
+
+    own_node.stop(signal.SIGKILL)
+    for ledger in ledgers:
+        ledger.thread.join(60)
+    own_node.start()
+
+    database = index_of(own_node)
+    acknowledged = [uid for ledger in ledgers for uid in ledger.acknowledged]
+    assert acknowledged
+    for uid in acknowledged:
+        kept = database.instances.get(uid)
+        assert kept is not None
+        assert hashlib.sha256(kept.path.read_bytes()[-kept.size :]).hexdigest() == kept.sha256
+    database.close()

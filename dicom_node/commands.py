@@ -3,6 +3,7 @@
 import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -31,8 +32,12 @@ def serve(config: Path | None, log_level: str, log_json: bool) -> None:
     settings = load_settings(config)
     configure_logging(log_level, as_json=log_json)
     service = NodeService(settings)
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        service.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: service.stop())
+        signal.signal(number, on_signal)
     service.run()
 
 

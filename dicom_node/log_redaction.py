@@ -45,7 +45,9 @@ def configure_logging(level: str = "INFO", *, as_json: bool = False) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for chatty in ("pynetdicom", "pydicom", "kombu", "amqp", "celery.worker.strategy"):
         # Below WARNING these quote messages, and messages may quote data sets.
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+        logging.getLogger(chatty).setLevel(
+            max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()])
+        )
 
 
 def drop_identity(record: logging.LogRecord) -> bool:

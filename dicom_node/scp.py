@@ -101,7 +101,8 @@ class StorageSCP:
         self._number_of[id(assoc)] = number
 
         def begin(command: CommandSet, context_id: int) -> _Receiving:
-            context = assoc._accepted_cx[context_id]
+            # The library offers only a list.
+            context = assoc._accepted_cx[context_id]  # pyright: ignore[reportPrivateUsage]
             store = StoreCommand(
                 sop_class_uid=text(command, AFFECTED_SOP_CLASS_UID),
                 sop_instance_uid=text(command, AFFECTED_SOP_INSTANCE_UID),

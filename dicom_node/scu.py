@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +22,11 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext, build_context
-from pynetdicom.sop_class import Verification
 
 from dicom_node.errors import RefusedError, StorageError, UnreachableError
 from dicom_node.settings import Destination
 from dicom_node.storage import storage_error, sync_folder
+from dicom_node.storage_classes import VERIFICATION
 from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, is_uid
 
 logger = logging.getLogger(__name__)
@@ -193,7 +193,7 @@ def echo(peer: Peer) -> None:
         UnreachableError: no association.
         RefusedError: it answers with a failure.
     """
-    with associated(peer, [build_context(Verification)]) as association:
+    with associated(peer, [build_context(VERIFICATION)]) as association:
         response = association.send_c_echo()
     status = response.get("Status")
     if status is None:
@@ -208,7 +208,7 @@ def associated(
     contexts: list[PresentationContext],
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
     handlers: Sequence[evt.EventHandlerType] = (),
-) -> Iterator[Association]:
+) -> Generator[Association, None, None]:
     """Hold an association with a peer; released on the way out.
 
     Raises:

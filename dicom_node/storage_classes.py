@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pydicom.uid import UID, UID_dictionary
+from pydicom.uid import UID
 from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.sop_class import uid_to_service_class
 
@@ -40,7 +40,7 @@ def is_storage_class(uid: str) -> bool:
         return False
     if uid_to_service_class(uid) is StorageServiceClass:
         return True
-    if (entry := UID_dictionary.get(UID(uid))) is not None:
-        name, kind = entry[0], entry[1]
-        return kind == "SOP Class" and "Storage" in name
+    known = UID(uid)
+    if not known.is_private and known.type:
+        return known.type == "SOP Class" and "Storage" in known.name
     return uid.startswith(_STORAGE_ROOT) or not uid.startswith(_STANDARD_ROOT)

@@ -1,6 +1,6 @@
 """Connections to the index: short reads, and writes that are durable when they return."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ class Connections:
     now: Clock = utc_now
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> Generator[Connection, None, None]:
         """Open one connection on which each statement sees the latest committed state."""
         try:
             with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -39,7 +39,7 @@ class Connections:
             raise _storage_error(exc) from exc
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self) -> Generator[Connection, None, None]:
         """Open one transaction; committed and on stable storage on the way out, rolled back on an error.
 
         On SQLite it holds the write lock from the start, so what it reads stays true until it commits.

@@ -92,17 +92,15 @@ class StudyRepository:
             known = connection.execute(query).scalar_one_or_none()
             if known is not None:
                 return JobId(known)
-            made = connection.execute(
-                insert(jobs).values(
-                    study_instance_uid=uid,
-                    revision=study.revision,
-                    state=JobState.QUEUED,
-                    not_before=now,
-                    created_at=now,
-                    changed_at=now,
-                )
+            made = insert(jobs).values(
+                study_instance_uid=uid,
+                revision=study.revision,
+                state=JobState.QUEUED,
+                not_before=now,
+                created_at=now,
+                changed_at=now,
             )
-            job_id = JobId(int(made.inserted_primary_key[0]))
+            job_id = JobId(connection.execute(made.returning(jobs.c.job_id)).scalar_one())
             record_event(connection, now, uid, JobState.QUEUED, None, job_id=job_id)
             return job_id
 

@@ -6,17 +6,13 @@ from collections.abc import Iterator, Sequence
 from pydicom import Dataset
 from pynetdicom import build_role, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import PresentationContext, build_context
-from pynetdicom.sop_class import (
-    StudyRootQueryRetrieveInformationModelFind,
-    StudyRootQueryRetrieveInformationModelGet,
-    StudyRootQueryRetrieveInformationModelMove,
-)
 
 from dicom_node.admission import Patient, StoreCommand
 from dicom_node.database.engine import Database
 from dicom_node.dimse_status import PROCESSING_FAILURE
-from dicom_node.errors import NodeError, PeerError, RefusedError, UnreachableError
+from dicom_node.errors import PeerError, RefusedError, UnreachableError
 from dicom_node.intake import Intake
 from dicom_node.priors.local import readable_instances
 from dicom_node.priors.source import Candidate
@@ -30,6 +26,8 @@ from dicom_node.uids import is_uid
 
 logger = logging.getLogger(__name__)
 
+FIND, MOVE, GET = (f"1.2.840.10008.5.1.4.1.2.2.{service}" for service in (1, 2, 3))
+"""Study Root Query/Retrieve Information Model (PS3.4 C.6.2)."""
 PENDING = (0xFF00, 0xFF01)
 MOST_STUDIES = 200
 """Answers to one C-FIND that are looked at; a PACS that returns more has not understood the Patient ID."""
@@ -68,9 +66,7 @@ class QueryRetrieveSource:
             ModalitiesInStudy="",
             StudyDescription="",
         )
-        with associated(
-            self._peer, [build_context(StudyRootQueryRetrieveInformationModelFind)]
-        ) as association:
+        with associated(self._peer, [build_context(FIND)]) as association:
             answers = list(self._find(association, query))
             # A Patient ID may hold wildcards (PS3.4 C.2.2.2.4): the answers are compared again.
             studies = [ds for ds in answers if _text(ds, "PatientID") == patient.patient_id]
@@ -79,7 +75,7 @@ class QueryRetrieveSource:
             ]
 
     def _find(self, association: Association, query: Dataset) -> Iterator[Dataset]:
-        responses = association.send_c_find(query, StudyRootQueryRetrieveInformationModelFind)
+        responses = association.send_c_find(query, FIND)
         for count, (status, answer) in enumerate(responses):
             code = status.get("Status")
             if code is None:
@@ -134,28 +130,28 @@ class QueryRetrieveSource:
     def _get(self, candidate: Candidate) -> None:
         storage = _storage_contexts(candidate)
         roles = [build_role(str(uid), scp_role=True) for uid in {c.abstract_syntax for c in storage} if uid]
-        contexts = [build_context(StudyRootQueryRetrieveInformationModelGet), *storage]
+        contexts = [build_context(GET), *storage]
         handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, self._on_store)]
         with associated(self._peer, contexts, roles, handlers) as association:
             query = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID=candidate.study_instance_uid)
             try:
-                responses = association.send_c_get(query, StudyRootQueryRetrieveInformationModelGet)
+                responses = association.send_c_get(query, GET)
                 _follow("C-GET", responses)
             except ValueError as exc:
                 raise UnreachableError("C-GET is not supported") from exc
 
     def _move(self, candidate: Candidate) -> None:
         """Have the PACS send the study to our own listener; it marks what it sends with our AE title."""
-        context = build_context(StudyRootQueryRetrieveInformationModelMove)
+        context = build_context(MOVE)
         with associated(self._peer, [context]) as association:
             query = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID=candidate.study_instance_uid)
-            responses = association.send_c_move(
-                query, self._own_ae_title, StudyRootQueryRetrieveInformationModelMove
-            )
+            responses = association.send_c_move(query, self._own_ae_title, MOVE)
             _follow("C-MOVE", responses)
 
     def _on_store(self, event: evt.Event) -> int:
         request = event.request
+        if not isinstance(request, C_STORE) or request.DataSet is None:
+            return PROCESSING_FAILURE
         command = StoreCommand(
             sop_class_uid=str(request.AffectedSOPClassUID or ""),
             sop_instance_uid=str(request.AffectedSOPInstanceUID or ""),
@@ -164,11 +160,8 @@ class QueryRetrieveSource:
             origin=Origin.RETRIEVED,
         )
         reception = self._intake.begin(command)
-        try:
-            reception.write(request.DataSet.getbuffer())
-            return reception.finish().status
-        except NodeError:
-            return PROCESSING_FAILURE
+        reception.write(request.DataSet.getbuffer())
+        return reception.finish().status
 
 
 def _follow(operation: str, responses: Iterator[tuple[Dataset, Dataset | None]]) -> None:

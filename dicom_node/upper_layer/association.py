@@ -18,8 +18,6 @@ StoreBeginner = Callable[[Association], BeginStore]
 class AcceptedAssociation(Association):
     """An association that a peer has asked for."""
 
-    dul: StreamingProvider
-
     def __init__(self, ae: ApplicationEntity, begin_on: StoreBeginner, on_end: Callable[[Association], None]):
         super().__init__(ae, MODE_ACCEPTOR)
         self._on_end = on_end

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from socketserver import BaseServer
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
@@ -29,8 +29,6 @@ RECEIVE_BUFFER_BYTES: Final = 1 << 20
 class _Handler(RequestHandler):
     """Makes the association of one connection."""
 
-    server: "Listener"
-
     def handle(self) -> None:
         is_begun = False
         try:
@@ -38,12 +36,12 @@ class _Handler(RequestHandler):
             is_begun = True
         finally:
             if not is_begun:
-                self.server.disconnected(self.client_address[0])
+                cast(Listener, self.server).disconnected(self.client_address[0])
 
     def _create_association(self) -> Association:
-        server = self.server
+        server = cast(Listener, self.server)  # nobody else makes this handler
         assoc = AcceptedAssociation(self.ae, server.begin_on, partial(server.ended, self.client_address[0]))
-        assoc._server = server
+        assoc._server = server  # pyright: ignore[reportPrivateUsage]
         assoc.name = f"AcceptorThread@{self.client_address[0]}:{self.client_address[1]}"
         assoc.set_socket(GuardedSocket(assoc, self.request))
         assoc.acceptor.maximum_length = self.ae.maximum_pdu_size

@@ -275,11 +275,12 @@ class StreamingProvider(DULServiceProvider):
     def _pass_on(self, fragment: Fragment) -> None:
         """Give part of another message to the library."""
         control = int(fragment.is_command) | int(fragment.is_last) << 1
+        value = [fragment.context_id, bytes((control,)) + bytes(fragment.content)]
         primitive = P_DATA()
-        primitive.presentation_data_value_list = [
-            [fragment.context_id, bytes((control,)) + bytes(fragment.content)]
-        ]
+        # It takes lists only, whatever its annotation says.
+        primitive.presentation_data_value_list = [value]  # pyright: ignore[reportAttributeAccessIssue]
         self.assoc.dimse.receive_primitive(primitive)
 
     def _is_accepted(self, context_id: int) -> bool:
-        return context_id in self.assoc._accepted_cx  # the library offers only a list
+        # The library offers only a list.
+        return context_id in self.assoc._accepted_cx  # pyright: ignore[reportPrivateUsage]

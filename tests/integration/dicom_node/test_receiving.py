@@ -34,7 +34,7 @@ ENCODINGS = {
     "1.2.840.10008.1.2.5": "MR_small_RLE.dcm",
     "1.2.840.10008.1.2.4.50": "SC_rgb_jpeg_dcmtk.dcm",
     "1.2.840.10008.1.2.4.51": "JPEG-lossy.dcm",
-    "1.2.840.10008.1.2.4.70": "JPEG-LL.dcm",
+    "1.2.840.10008.1.2.4.70": "SC_rgb_jpeg_gdcm.dcm",
     "1.2.840.10008.1.2.4.80": "MR_small_jpeg_ls_lossless.dcm",
     "1.2.840.10008.1.2.4.90": "MR_small_jp2klossless.dcm",
     "1.2.840.10008.1.2.4.91": "JPEG2000.dcm",

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections import deque
 from collections.abc import Iterator
 from copy import deepcopy
 from datetime import timedelta, timezone
@@ -37,9 +38,12 @@ NOT_COPIED = ("PatientComments", "OperatorsName", "AdditionalPatientHistory", "S
 """Free text and names that no result needs."""
 
 _CHECKED_VRS = {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UI", "UT"}
+_IDENTIFIERS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 _LAST_GROUP = 0x5400
 """Beyond lie curves, overlays, pixel data and trailing padding."""
 _ESCAPE = re.compile(r"\x1b(?:\$[()*+-]?|[()*+.-])[0-~]")
+_UID = re.compile(r"[0-9.]{1,64}")
+"""Looser than PS3.5 9.1: what archives file by is kept even with a leading zero."""
 _CODE_STRING = re.compile(r"[A-Z0-9 _]{1,16}")
 _TEXT_VRS = {"LO", "LT", "PN", "SH", "ST", "UT"}
 _SEXES = {"", "M", "F", "O"}
@@ -49,11 +53,17 @@ def identified(source: Dataset) -> Dataset:
     """Give a header back if references can be made to it.
 
     Raises:
-        SourceError: Study, Series or SOP Instance or Class UID is missing.
+        SourceError: Study, Series or SOP Instance or Class UID is missing or not a UID.
     """
-    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"):
-        if not source.get(keyword):
+    for keyword in _IDENTIFIERS:
+        try:
+            uid = str(source.get(keyword) or "")
+        except (NotImplementedError, ValueError) as error:
+            raise SourceError(f"a source has an unreadable {keyword}") from error
+        if not uid:
             raise SourceError(f"a source has no {keyword}")
+        if _UID.fullmatch(uid) is None:
+            raise SourceError(f"a source has a {keyword} that is not a UID")
     return source
 
 
@@ -69,6 +79,7 @@ def normalised(source: Dataset) -> Dataset:
     """
     identified(source)
     with config.disable_value_validation():
+        uids = {keyword: str(source[keyword].value) for keyword in _IDENTIFIERS}
         header = Dataset()
         header.update({element.tag: deepcopy(element) for element in _readable(source)})
         header.set_original_encoding(None, None, source.get("SpecificCharacterSet") or default_encoding)
@@ -82,6 +93,9 @@ def normalised(source: Dataset) -> Dataset:
         if header.PatientSex not in _SEXES:
             header.PatientSex = ""
         header.PatientName = ""
+        _say_deidentification(header)
+        for keyword, uid in uids.items():
+            setattr(header, keyword, uid)
     return header
 
 
@@ -129,13 +143,24 @@ def patient_key(header: Dataset) -> str:
     return f"{header.get('IssuerOfPatientID') or ''}|{header.PatientID}"
 
 
+def _say_deidentification(header: Dataset) -> None:
+    """Name some method where identity was removed: it is type 1C there (PS3.3 C.7.1.1), and often too long."""
+    method = header.get("DeidentificationMethod") or header.get("DeidentificationMethodCodeSequence")
+    if header.get("PatientIdentityRemoved") == "YES" and not method:
+        header.DeidentificationMethod = "as of the source"
+
+
 def _readable(source: Dataset) -> Iterator[DataElement]:
     """Yield what a result may be built on; an element whose value cannot be read is as good as absent."""
     for tag in list(source.keys()):
         if tag.is_private or tag.group > _LAST_GROUP:
             continue
         try:
-            yield source[tag]
+            element = source[tag]
+            if element.VR == "SQ":
+                for item in element.value:
+                    deque(item.iterall(), maxlen=0)  # read now what would fail later
+            yield element
         except (NotImplementedError, ValueError, TypeError) as error:
             fault = type(error).__name__
             logger.warning("unreadable attribute left out", extra={"tag": str(tag), "fault": fault})

@@ -48,8 +48,8 @@ def draw(source: Dataset, results: Sequence[Dataset], *, frame_number: int = 1) 
     scale = _scale_of(source)
     picture = Image.fromarray(as_a_reader_sees_it(source, frame_number)).convert("RGB")
     picture = picture.resize(scale.size, Image.Resampling.LANCZOS)
-    # The colours of a skin lesion are what it is judged by: a photograph gets outlines only.
-    fill = 0.0 if int(source.SamplesPerPixel) == 3 else _FILL
+    # The colours of a skin lesion are what it is judged by: a picture in colour gets outlines only.
+    fill = 0.0 if _is_coloured(picture) else _FILL
     for region in overlays.regions:
         picture = _tinted(picture, region, fill)
     pen = ImageDraw.Draw(picture)
@@ -57,6 +57,12 @@ def draw(source: Dataset, results: Sequence[Dataset], *, frame_number: int = 1) 
         _draw_rectangle(pen, rectangle, scale)
     _draw_sides(pen, source, scale.size)
     return _with_legend(picture, overlays, knows_sides=any(_directions(source)))
+
+
+def _is_coloured(picture: Image.Image) -> bool:
+    """Tell colour from grey that was stored as colour; what a lossy codec adds is no colour."""
+    pixels = np.asarray(picture, dtype=np.int16)
+    return float((pixels.max(axis=-1) - pixels.min(axis=-1)).mean()) > 4
 
 
 def _scale_of(source: Dataset) -> _Scale:

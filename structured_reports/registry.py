@@ -53,14 +53,17 @@ def headers_of(sources: Sources) -> dict[str, Dataset]:
     """
     built_on = (*sources.current, *sources.evidence)
     headers = {str(ds.SOPInstanceUID): ds for ds in map(identified, sources.all_instances())}
-    return headers | {str(ds.SOPInstanceUID): normalised(ds) for ds in built_on}
+    try:
+        return headers | {str(ds.SOPInstanceUID): normalised(ds) for ds in built_on}
+    except (NotImplementedError, ValueError) as error:
+        raise SourceError("a source header cannot be read") from error
 
 
 def _written(name: str, writer: Writer, draft: Draft) -> tuple[Dataset, ...]:
     """Call one writer; what the library says to a source it cannot build on becomes ours."""
     try:
         return writer(draft)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError) as error:
         raise ConstructionError(name) from error
 
 

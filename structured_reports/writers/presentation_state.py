@@ -104,7 +104,7 @@ def _state(draft: Draft, header: Dataset, boxes: Sequence[_Drawn], instance_numb
         if any(drawn.is_finding == (layer is findings) for drawn in boxes)
     ]
     result = GrayscaleSoftcopyPresentationState(
-        referenced_images=[header],
+        referenced_images=[_without_transformations(header)],
         series_instance_uid=place.uid,
         series_number=place.number,
         sop_instance_uid=UNFINISHED,
@@ -171,6 +171,26 @@ def _polarity(header: Dataset) -> PresentationLUTTransformation:
     """Keep the polarity: with IDENTITY a MONOCHROME1 image would be shown inverted (PS3.3 C.11.6)."""
     inverse = header.PhotometricInterpretation == "MONOCHROME1"
     return PresentationLUTTransformation(presentation_lut_shape="INVERSE" if inverse else "IDENTITY")
+
+
+def _without_transformations(header: Dataset) -> Dataset:
+    """Leave out the window, which is given explicitly, and a rescale that lacks one of its halves."""
+    shown = Dataset()
+    shown.update(header)
+    left_out = [
+        "WindowCenter",
+        "WindowWidth",
+        "WindowCenterWidthExplanation",
+        "VOILUTFunction",
+        "VOILUTSequence",
+    ]
+    if ("RescaleSlope" in header) != ("RescaleIntercept" in header):
+        left_out += ["RescaleSlope", "RescaleIntercept", "RescaleType"]
+    if not header.get("RescaleType"):
+        left_out.append("RescaleType")
+    for keyword in left_out:
+        shown.pop(keyword, None)
+    return shown
 
 
 def _window(header: Dataset) -> list[SoftcopyVOILUTTransformation] | None:

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model.reading import BoundingBox, Mask
 from model.volume import FrameKey
@@ -89,3 +91,16 @@ def test_area_of_a_pixel():
     assert pixel_area_mm2(header(PixelSpacing=[0.5, 0.2])) == pytest.approx(0.1)
     assert pixel_area_mm2(header(PixelSpacing=None)) is None
     assert pixel_area_mm2(header(PixelSpacing=[0, 0])) is None
+
+
+@given(corners=st.tuples(*[st.floats(-1e6, 1e6) for _ in range(4)]))
+def test_any_box_is_refused_or_a_closed_region_of_the_image(corners: tuple[float, float, float, float]):
+    top, left, bottom, right = corners
+    try:
+        points = rectangle(box((top, left), (bottom, right)), header(Rows=64, Columns=48))
+    except CoordinatesError:
+        return
+    assert (points >= 0).all()
+    assert (points <= [48, 64]).all()
+    assert points[0].tolist() == points[-1].tolist()
+    assert (points.max(axis=0) - points.min(axis=0) >= 1).all()

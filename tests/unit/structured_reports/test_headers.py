@@ -128,3 +128,22 @@ def test_patients_are_told_apart_by_issuer():
 def test_patient_without_id_is_known_within_the_study_only():
     one, other = header(PatientID=""), header(PatientID="", StudyInstanceUID="1.2.3.5")
     assert patient_key(one) != patient_key(other)
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SOPInstanceUID"])
+def test_source_with_something_else_than_a_uid_is_refused(keyword: str):
+    with pytest.raises(SourceError, match="not a UID"):
+        normalised(illegal(**{keyword: "1.2.3-4"}))
+
+
+def test_uid_with_a_leading_zero_is_kept_as_archives_file_by_it():
+    assert normalised(illegal(StudyInstanceUID="1.2.03")).StudyInstanceUID == "1.2.03"
+
+
+def test_deidentified_source_keeps_saying_how():
+    assert normalised(
+        illegal(PatientIdentityRemoved="YES", DeidentificationMethod="x" * 65)
+    ).DeidentificationMethod
+    kept = normalised(header(PatientIdentityRemoved="YES", DeidentificationMethod="by hand"))
+    assert kept.DeidentificationMethod == "by hand"
+    assert "DeidentificationMethod" not in normalised(header())

@@ -139,8 +139,16 @@ def test_boxes_are_read_from_the_presentation_state_where_there_is_no_report():
 
 def test_colours_of_a_photograph_are_not_tinted():
     ds = with_pixels(dermoscopy(), 120)
+    ds.PixelData = bytes([200, 140, 90]) * (int(ds.Rows) * int(ds.Columns))
     picture = draw(ds, write_results(skin_reading(ds), sources(ds), RUN))
-    assert at(picture, 0.5, 0.5, ds) == (120, 120, 120)
+    assert at(picture, 0.5, 0.5, ds) == (200, 140, 90)
+
+
+def test_grey_stored_as_colour_is_tinted():
+    ds = with_pixels(dermoscopy(), 120)
+    picture = draw(ds, write_results(skin_reading(ds), sources(ds), RUN))
+    red, green, blue = at(picture, 0.5, 0.5, ds)
+    assert red < green == blue
 
 
 def test_picture_has_the_shape_of_the_patient_where_pixels_are_not_square():

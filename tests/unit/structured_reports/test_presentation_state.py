@@ -135,3 +135,24 @@ def test_box_on_a_frame_names_exactly_that_frame():
     region = child(groups(only(results, "SR"))[0], "111030")
     assert region is not None
     assert region.ContentSequence[0].ReferencedSOPSequence[0].ReferencedFrameNumber == 2
+
+
+@pytest.mark.parametrize(
+    ("rescale", "expected"),
+    [
+        ({"RescaleSlope": 2.5, "RescaleIntercept": -10, "RescaleType": "OD"}, (2.5, -10, "OD")),
+        ({"RescaleSlope": 1, "RescaleIntercept": 0, "RescaleType": ""}, (1, 0, "US")),
+        ({"RescaleIntercept": 0}, (None, None, None)),
+    ],
+    ids=["whole", "type empty", "slope missing"],
+)
+def test_rescale_is_carried_over_whole_or_not_at_all(
+    rescale: dict[str, object], expected: tuple[object, ...]
+):
+    state = state_of(header(**rescale))
+    slope, intercept, kind = (state.get(name) for name in ("RescaleSlope", "RescaleIntercept", "RescaleType"))
+    assert (slope and float(slope), intercept and float(intercept), kind) == expected
+
+
+def test_window_without_width_is_no_window():
+    assert "SoftcopyVOILUTSequence" not in state_of(header(WindowWidth=None))

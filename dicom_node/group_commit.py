@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from dicom_node.errors import NodeError, StorageError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -13,7 +15,7 @@ R = TypeVar("R")
 class _Entry(Generic[T, R]):
     item: T
     result: R | None = None
-    error: Exception | None = None
+    error: NodeError | None = None
     is_done: bool = False
 
 
@@ -21,7 +23,8 @@ class GroupCommit(Generic[T, R]):
     """Leader and followers without a thread of their own.
 
     Whoever gets the lock first commits everything that waits; the others find their entry done. A lone caller
-    pays nothing for it. If the commit of a group fails, every member of the group gets the error.
+    pays nothing for it. Results are never None. If the commit of a group fails, every member of the group
+    gets the error.
     """
 
     def __init__(self, commit: Callable[[Sequence[T]], Sequence[R]], most: int = 64) -> None:
@@ -41,20 +44,20 @@ class GroupCommit(Generic[T, R]):
                 self._lead()
         if entry.error is not None:
             raise entry.error
-        assert entry.result is not None or entry.is_done  # noqa: S101 - R may be None
-        return entry.result  # type: ignore[return-value]  # R is what the commit returned
+        assert entry.result is not None  # noqa: S101 - else there is an error
+        return entry.result
 
     def _lead(self) -> None:
         with self._waiting_lock:
             group = self._waiting[: self._most]
             del self._waiting[: self._most]
+        error: NodeError = StorageError("a group could not be committed")
         try:
-            results = self._commit([entry.item for entry in group])
-            for entry, result in zip(group, results, strict=True):
+            for entry, result in zip(group, self._commit([entry.item for entry in group]), strict=True):
                 entry.result = result
-        except Exception as exc:  # noqa: BLE001 - handed to every member of the group, not swallowed
-            for entry in group:
-                entry.error = exc
+        except NodeError as exc:
+            error = exc
         finally:
             for entry in group:
+                entry.error = error if entry.result is None else None
                 entry.is_done = True

@@ -4,10 +4,8 @@ import hashlib
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from dicom_node import file_meta
 from dicom_node.admission import (
@@ -49,14 +47,6 @@ class Outcome:
     study_instance_uid: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Written:
-    """One synced file that waits for its name and its row."""
-
-    file: SpoolFile
-    arrive: Callable[[Path, datetime], Arrival]
-
-
 class Intake:
     """The door for every instance, whether sent to us or fetched by us; safe for any number of threads."""
 
@@ -64,7 +54,8 @@ class Intake:
         self._store = store
         self._database = database
         self._min_free_bytes = min_free_bytes
-        self._commit: GroupCommit[_Written, Admission] = GroupCommit(self._commit_group)
+        self.commit: GroupCommit[Arrival, Admission] = GroupCommit(database.instances.admit)
+        """Gives arrivals their rows, many in one transaction. Raises StorageError."""
         self.open_studies = OpenStudies()
 
     def begin(self, command: StoreCommand) -> "Reception":
@@ -87,33 +78,12 @@ class Intake:
             reception.fail(storage_error(exc))
         return reception
 
+    def now(self) -> datetime:
+        return self._database.connections.now()
+
     def _check_space(self) -> None:
         if self._min_free_bytes and shutil.disk_usage(self._store.spool.folder).free < self._min_free_bytes:
             raise DiskFullError("less free space than min_free_bytes")
-
-    def commit(self, file: SpoolFile, arrive: Callable[[Path, datetime], Arrival]) -> Admission:
-        """Make one synced file part of the store and the index.
-
-        Raises:
-            StorageError: it could not be made durable.
-        """
-        return self._commit(_Written(file, arrive))
-
-    def _commit_group(self, group: Sequence[_Written]) -> list[Admission]:
-        now = self._database.connections.now()
-        paths = self._store.spool.put_in_place([written.file for written in group], now)
-        try:
-            arrivals = [written.arrive(path, now) for written, path in zip(group, paths, strict=True)]
-            admissions = self._database.instances.admit(arrivals)
-        except StorageError:
-            _remove(paths)
-            raise
-        _remove(
-            path
-            for path, admission in zip(paths, admissions, strict=True)
-            if admission.disposition is Disposition.DUPLICATE
-        )
-        return admissions
 
     def refuse(
         self, command: StoreCommand, header: Header | None, error: Exception, reason: Reason
@@ -128,7 +98,7 @@ class Intake:
             dimse_status=status,
             kept_at=None,
             calling_ae_title=command.calling_ae_title,
-            at=self._database.connections.now(),
+            at=self.now(),
         )
         logger.warning("instance refused", extra={"reason": reason.name, "dimse_status": f"0x{status:04X}"})
         try:
@@ -136,11 +106,6 @@ class Intake:
         except StorageError:
             logger.exception("refusal could not be written down")
         return Outcome(status, None, reason)
-
-
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
 
 
 class Reception:
@@ -193,7 +158,6 @@ class Reception:
         except (HeaderError, IdentityError, StorageError) as exc:
             self.abort()
             return self._intake.refuse(self._command, header, exc, exc.reason)
-        self.file = None
         return self._outcome(admission, header)
 
     def _peek(self, file: SpoolFile) -> Header:
@@ -209,25 +173,26 @@ class Reception:
             file.sync()
         except OSError as exc:
             raise storage_error(exc) from exc
-        command, size, sha256 = self._command, file.size - self._meta_size, self._digest.hexdigest()
-
-        def arrive(path: Path, at: datetime) -> Arrival:
-            instance = Instance(
-                sop_instance_uid=SOPInstanceUID(command.sop_instance_uid),
-                sop_class_uid=command.sop_class_uid,
-                series_instance_uid=SeriesInstanceUID(header.series_instance_uid),
-                study_instance_uid=StudyInstanceUID(header.study_instance_uid),
-                transfer_syntax_uid=command.transfer_syntax_uid,
-                modality=header.modality,
-                path=path,
-                sha256=sha256,
-                size=size,
-                origin=command.origin,
-                received_at=at,
-            )
-            return Arrival(instance, header, command.calling_ae_title, fault)
-
-        return self._intake.commit(file, arrive)
+        command = self._command
+        instance = Instance(
+            sop_instance_uid=SOPInstanceUID(command.sop_instance_uid),
+            sop_class_uid=command.sop_class_uid,
+            series_instance_uid=SeriesInstanceUID(header.series_instance_uid),
+            study_instance_uid=StudyInstanceUID(header.study_instance_uid),
+            transfer_syntax_uid=command.transfer_syntax_uid,
+            modality=header.modality,
+            path=file.path,
+            sha256=self._digest.hexdigest(),
+            size=file.size - self._meta_size,
+            origin=command.origin,
+            received_at=self._intake.now(),
+        )
+        # From here on the file may have a row. If it has none after all, the sweep finds it.
+        self.file = None
+        admission = self._intake.commit(Arrival(instance, header, command.calling_ae_title, fault))
+        if admission.disposition is Disposition.DUPLICATE:
+            file.discard()
+        return admission
 
     def _outcome(self, admission: Admission, header: Header) -> Outcome:
         uid = header.study_instance_uid

@@ -21,6 +21,7 @@ from dicom_node.study import Reason, Study
 logger = logging.getLogger(__name__)
 
 SWEEP_EVERY_S = 5.0
+SWEEP_SPOOL_EVERY_S = 3600.0
 TICKS_PER_QUIET_PERIOD = 10
 LONGEST_TICK_S = 1.0
 
@@ -70,29 +71,36 @@ class NodeService:
         Raises:
             NodeError: it cannot listen.
         """
-        swept = self.store.spool.sweep()
-        logger.info("starting", extra={"stale_files_removed": swept})
         self._scp.start()
         try:
             self._watch()
         finally:
             logger.info("stopping")
             self._scp.stop()
+            self.store.spool.close()
             self.database.close()
             self._lock.close()
 
     def stop(self) -> None:
         self._stop.set()
 
+    def _sweep_spool(self) -> None:
+        swept = self.store.spool.sweep(self.database.instances.files_in)
+        if swept:
+            logger.warning("files of a crashed process removed", extra={"count": swept})
+
     def _watch(self) -> None:
         tick_s = min(LONGEST_TICK_S, self._settings.node.quiet_period_s / TICKS_PER_QUIET_PERIOD)
         ticks_per_sweep = max(1, round(SWEEP_EVERY_S / tick_s))
+        ticks_per_spool_sweep = round(SWEEP_SPOOL_EVERY_S / tick_s)
         tick = 0
         while not self._stop.wait(tick_s):
             try:
                 self.complete_studies()
                 if tick % ticks_per_sweep == 0:
                     self._dispatcher.sweep()
+                if tick % ticks_per_spool_sweep == 0:
+                    self._sweep_spool()
             except StorageError:
                 logger.exception("the index cannot be used; trying again")
             tick += 1

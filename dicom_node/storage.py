@@ -9,10 +9,11 @@ import errno
 import hashlib
 import io
 import os
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,8 +27,10 @@ from dicom_node.nesting import check_nesting
 from dicom_node.study import Instance, Lease, SOPInstanceUID, StoredResult, StudyInstanceUID
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-STALE_AFTER = timedelta(minutes=10)
-"""Age at which an unfinished file belongs to nobody any more."""
+STALE_AFTER_S = 600.0
+"""Seconds since its last change after which a file that no row points to belongs to nobody any more."""
+SWEPT_FOLDERS = 3
+"""Folders (hours) looked at in one sweep, newest first: older ones were swept when they were new."""
 
 
 def storage_error(exc: OSError) -> StorageError:
@@ -47,12 +50,12 @@ def sync_folder(folder: Path) -> None:
 
 
 class SpoolFile:
-    """One file being written; it has no name that anybody would look for until it is put in place."""
+    """One file being written; nothing points to it before it is synced."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
-        self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         view = memoryview(data)
@@ -80,60 +83,83 @@ class SpoolFile:
 
 
 class Spool:
-    """A folder of files that are complete and durable, and one of those that are being written."""
+    """Where files are written under names that are durable before the first byte.
 
-    def __init__(self, folder: Path, incoming: Path) -> None:
+    To make a name durable costs as much as to make a file durable. So names are made ahead, in batches with
+    one folder sync for all, and a file is in place as soon as it is synced. What no row points to is swept.
+    """
+
+    def __init__(self, folder: Path, names_ahead: int = 32) -> None:
         self.folder = folder
-        self._incoming = incoming
-        self._made: set[Path] = set()
-        for made in (folder, incoming):
-            made.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._names_ahead = names_ahead
+        self._names: list[Path] = []
+        self._fresh_until = 0.0
+        self._lock = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def create(self) -> SpoolFile:
-        """Begin a file.
+        """Begin a file under a durable name.
 
         Raises:
             StorageError: the operating system refuses.
         """
         try:
-            return SpoolFile(self._incoming / f"{uuid4().hex}.part")
+            return SpoolFile(self._take_name())
         except OSError as exc:
             raise storage_error(exc) from exc
 
-    def put_in_place(self, files: Sequence[SpoolFile], at: datetime) -> list[Path]:
-        """Give synced files their final names and make these durable: one folder sync for all of them.
+    def _take_name(self) -> Path:
+        with self._lock:
+            if time.monotonic() > self._fresh_until:
+                self._drop_names()
+            if not self._names:
+                self._make_names()
+            return self._names.pop()
 
-        Raises:
-            StorageError: the operating system refuses; no file is in place then that a row points to.
-        """
-        folder = self.folder / f"{at:%Y%m%d-%H}"
-        try:
-            if folder not in self._made:
-                folder.mkdir(exist_ok=True, mode=0o700)
-                sync_folder(self.folder)
-                self._made.add(folder)
-            paths = [folder / f"{file.path.stem}.dcm" for file in files]
-            for file, path in zip(files, paths, strict=True):
-                file.path.rename(path)
-            sync_folder(folder)
-        except OSError as exc:
-            raise storage_error(exc) from exc
-        return paths
+    def _make_names(self) -> None:
+        folder = self.folder / f"{datetime.now(UTC):%Y%m%d-%H}"
+        if not folder.exists():
+            folder.mkdir(exist_ok=True, mode=0o700)
+            sync_folder(self.folder)
+        self._fresh_until = time.monotonic() + STALE_AFTER_S / 2
+        for _ in range(self._names_ahead):
+            path = folder / f"{uuid4().hex}.dcm"
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            self._names.append(path)
+        sync_folder(folder)
 
-    def sweep(self, now: float | None = None) -> int:
-        """Remove what crashed processes left half written; return how many files that were."""
-        oldest = (time.time() if now is None else now) - STALE_AFTER.total_seconds()
-        stale = [path for path in self._incoming.glob("*.part") if path.stat().st_mtime < oldest]
-        for path in stale:
+    def _drop_names(self) -> None:
+        for path in self._names:
             path.unlink(missing_ok=True)
-        return len(stale)
+        self._names.clear()
+
+    def close(self) -> None:
+        """Give back the names that were made ahead."""
+        with self._lock:
+            self._drop_names()
+
+    def sweep(self, known_in: Callable[[Path], set[Path]], now: float | None = None) -> int:
+        """Remove what crashed processes left: old files that no row points to; return how many that were.
+
+        Names made ahead are used or dropped in half the time after which a file counts as old.
+        """
+        oldest = (time.time() if now is None else now) - STALE_AFTER_S
+        folders = sorted((path for path in self.folder.iterdir() if path.is_dir()), reverse=True)
+        swept = 0
+        for folder in folders[:SWEPT_FOLDERS]:
+            known = known_in(folder)
+            for path in folder.iterdir():
+                if path not in known and path.stat().st_mtime < oldest:
+                    path.unlink(missing_ok=True)
+                    swept += 1
+        return swept
 
 
 class InstanceStore:
     """The received instances."""
 
     def __init__(self, data_dir: Path, database: Database) -> None:
-        self.spool = Spool(data_dir / "instances", data_dir / "incoming")
+        self.spool = Spool(data_dir / "instances")
         self.database = database
 
     def read(self, instance: Instance) -> Dataset:
@@ -170,7 +196,7 @@ class ResultStore:
     """The result objects of this node, frozen before anything is sent."""
 
     def __init__(self, data_dir: Path, database: Database, *, destinations: Sequence[str]) -> None:
-        self.spool = Spool(data_dir / "results", data_dir / "incoming")
+        self.spool = Spool(data_dir / "results", names_ahead=4)
         self.database = database
         self.destinations = tuple(destinations)
 
@@ -197,15 +223,17 @@ class ResultStore:
         return stored
 
     def _write(self, frozen: Sequence[_Frozen]) -> list[Path]:
-        files: list[SpoolFile] = []
-        try:
-            for item in frozen:
-                files.append(file := self.spool.create())
+        paths: list[Path] = []
+        for item in frozen:
+            file = self.spool.create()
+            try:
                 file.write(item.content)
                 file.sync()
-            return self.spool.put_in_place(files, self.database.connections.now())
-        except OSError as exc:
-            raise storage_error(exc) from exc
+            except OSError as exc:
+                file.discard()
+                raise storage_error(exc) from exc
+            paths.append(file.path)
+        return paths
 
 
 def _encode(ds: Dataset) -> bytes:

@@ -45,6 +45,17 @@ _MOVE_STUDY = (
 )
 
 
+# Built once: building them costs more than running them.
+_KNOWN_INSTANCES = select(instances).where(
+    instances.c.sop_instance_uid.in_(bindparam("uids", expanding=True))
+)
+_OWN_RESULTS = select(results.c.sop_instance_uid).where(
+    results.c.sop_instance_uid.in_(bindparam("uids", expanding=True))
+)
+_KNOWN_STUDIES = select(studies).where(studies.c.study_instance_uid.in_(bindparam("uids", expanding=True)))
+_NEW_INSTANCES, _NEW_STUDIES, _NEW_REFUSALS = insert(instances), insert(studies), insert(refusals)
+
+
 class InstanceRepository:
     """Instances as rows."""
 
@@ -84,14 +95,14 @@ class InstanceRepository:
         with self._connections.reading() as connection:
             return [instance_of_row(row) for row in connection.execute(query)]
 
-    def paths(self) -> set[Path]:
-        """Return every file that a row points to, in use or in quarantine."""
+    def files_in(self, folder: Path) -> set[Path]:
+        """Return every file in a folder that a row points to: in use, in quarantine or a result."""
+        found: set[Path] = set()
         with self._connections.reading() as connection:
-            used = connection.execute(select(instances.c.path)).scalars().all()
-            kept = connection.execute(
-                select(refusals.c.kept_at).where(refusals.c.kept_at.is_not(None))
-            ).scalars()
-            return {Path(path) for path in (*used, *kept) if path is not None}
+            for column in (instances.c.path, refusals.c.kept_at, results.c.path):
+                query = select(column).where(column.startswith(f"{folder}/", autoescape=True))
+                found.update(Path(path) for path in connection.execute(query).scalars())
+        return found
 
 
 def instance_of_row(row: Row[Any]) -> Instance:
@@ -116,15 +127,14 @@ class _Intake:
     def __init__(self, connection: Connection, arrivals: Sequence[Arrival], now: datetime) -> None:
         self._connection = connection
         self._now = now
-        uids = [arrival.instance.sop_instance_uid for arrival in arrivals]
-        study_uids = {arrival.instance.study_instance_uid for arrival in arrivals}
-        rows = connection.execute(select(instances).where(instances.c.sop_instance_uid.in_(uids)))
+        uids = {"uids": [arrival.instance.sop_instance_uid for arrival in arrivals]}
+        study_uids = {"uids": list({arrival.instance.study_instance_uid for arrival in arrivals})}
+        rows = connection.execute(_KNOWN_INSTANCES, uids)
         self._known = {row.sop_instance_uid: instance_of_row(row) for row in rows}
-        query = select(results.c.sop_instance_uid).where(results.c.sop_instance_uid.in_(uids))
-        self._own = set(connection.execute(query).scalars())
+        self._own = set(connection.execute(_OWN_RESULTS, uids).scalars())
         self._patients: dict[str, Patient] = {}
         self._standings: dict[str, Standing] = {}
-        for row in connection.execute(select(studies).where(studies.c.study_instance_uid.in_(study_uids))):
+        for row in connection.execute(_KNOWN_STUDIES, study_uids):
             reason = None if row.reason is None else Reason[row.reason]
             self._patients[row.study_instance_uid] = patient_of_row(row)
             self._standings[row.study_instance_uid] = Standing(StudyState(row.state), row.revision, reason)
@@ -243,11 +253,11 @@ class _Intake:
                     self._connection, self._now, uid, standing.state, Reason.DUPLICATE, detail=detail
                 )
         for statement, rows in (
-            (insert(studies), list(self._new_studies.values())),
+            (_NEW_STUDIES, list(self._new_studies.values())),
             (_MOVE_STUDY, list(self._moved.values())),
-            (insert(instances), self._new_instances),
+            (_NEW_INSTANCES, self._new_instances),
             (_PROMOTE, self._promoted),
-            (insert(refusals), self._refused),
+            (_NEW_REFUSALS, self._refused),
         ):
             if rows:
                 self._connection.execute(statement, rows)

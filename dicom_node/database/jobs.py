@@ -92,13 +92,14 @@ class JobRepository:
         query = select(studies).where(studies.c.study_instance_uid == row.study_instance_uid)
         study = connection.execute(query).one()
         if study.revision > row.revision:
+            detail = "a newer revision replaces it"
             _end(
                 connection,
                 row,
-                JobState.NOT_APPLICABLE,
-                Reason.LATE_INSTANCE,
                 now,
-                "a newer revision replaces it",
+                state=JobState.NOT_APPLICABLE,
+                reason=Reason.LATE_INSTANCE,
+                detail=detail,
             )
             return False
         return bool(study.state == StudyState.COMPLETE)
@@ -127,7 +128,8 @@ class JobRepository:
             values |= {"lease_owner": None, "lease_until": None, "lease_token": lease.token + 1}
         with self._connections.writing() as connection:
             _change(connection, lease, **values)
-            _record(connection, lease, state, reason, detail, now)
+            job, uid = lease.job.job_id, lease.job.study_instance_uid
+            record_event(connection, now, uid, state, reason, job_id=job, detail=detail)
 
     def retry_later(self, lease: Lease, state: JobState, reason: Reason, detail: str, delay_s: float) -> None:
         """Give a job back, to be taken again after `delay_s` seconds, as `QUEUED` or `DELIVERING`.
@@ -150,7 +152,8 @@ class JobRepository:
                 lease_until=None,
                 lease_token=lease.token + 1,
             )
-            _record(connection, lease, state, reason, detail, now)
+            job, uid = lease.job.job_id, lease.job.study_instance_uid
+            record_event(connection, now, uid, state, reason, job_id=job, detail=detail)
 
     def sent(self, job_id: JobId) -> None:
         """Note that a message for this job is on its way."""
@@ -174,7 +177,8 @@ class JobRepository:
                     _requeue(connection, row, now)
                 else:
                     detail = f"{row.attempts} attempts"
-                    _end(connection, row, JobState.FAILED, Reason.WORKER_LOST, now, detail)
+                    reason = Reason.WORKER_LOST
+                    _end(connection, row, now, state=JobState.FAILED, reason=reason, detail=detail)
                     given_up.append(JobId(row.job_id))
             due = connection.execute(_due(now, now - timedelta(seconds=resend_after_s))).scalars()
             return Swept(tuple(JobId(job_id) for job_id in due), tuple(given_up))
@@ -224,7 +228,7 @@ def _requeue(connection: Connection, row: Row[Any], now: datetime) -> None:
 
 
 def _end(
-    connection: Connection, row: Row[Any], state: JobState, reason: Reason, now: datetime, detail: str
+    connection: Connection, row: Row[Any], now: datetime, *, state: JobState, reason: Reason, detail: str
 ) -> None:
     change = (
         update(jobs)
@@ -247,14 +251,6 @@ def _change(connection: Connection, lease: Lease, **values: Any) -> None:
     check = and_(jobs.c.job_id == lease.job.job_id, jobs.c.lease_token == lease.token)
     if connection.execute(update(jobs).where(check).values(**values)).rowcount != 1:
         raise LeaseError(f"job {lease.job.job_id} belongs to another worker now")
-
-
-def _record(
-    connection: Connection, lease: Lease, state: JobState, reason: Reason | None, detail: str, now: datetime
-) -> None:
-    job = lease.job
-    uid = job.study_instance_uid
-    record_event(connection, now, uid, state, reason, job_id=job.job_id, detail=detail)
 
 
 def check_lease(connection: Connection, lease: Lease) -> None:

@@ -67,6 +67,7 @@ class Listener(ThreadedAssociationServer):
         address: tuple[str, int],
         begin_on: StoreBeginner,
         on_end: Callable[[Association], None],
+        *,
         handlers: Sequence[tuple[evt.EventType, Callable[[evt.Event], Any]]],
         max_per_peer: int,
     ) -> None:

@@ -13,6 +13,7 @@ from pynetdicom.sop_class import _STORAGE_CLASSES
 
 from dicom_node.advice import WHAT_TO_DO
 from dicom_node.dimse_status import is_stored
+from dicom_node.errors import DiskFullError
 from dicom_node.group_commit import GroupCommit
 from dicom_node.log_redaction import JsonFormatter, PlainFormatter, drop_identity
 from dicom_node.routing import READABLE_CLASSES
@@ -154,7 +155,7 @@ def test_group_is_committed_in_one_go() -> None:
 
 def test_error_of_a_group_reaches_every_member() -> None:
     def commit(group: object) -> list[int]:
-        raise OSError("disk")
+        raise DiskFullError("no space")
 
-    with pytest.raises(OSError, match="disk"):
+    with pytest.raises(DiskFullError):
         GroupCommit(commit)(1)

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ STUDY = "1.2.3.100"
 
 
 def files_below(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    """Files with content: names made ahead are empty files."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
 
 
 def test_bytes_are_kept_as_received_behind_our_own_file_meta(
@@ -143,7 +145,7 @@ def test_bad_commands_are_refused_and_leave_only_a_refusal(
     outcome = sender.send(dataset(), **command)
 
     assert (outcome.status, outcome.reason) == (status, reason)
-    assert files_below(tmp_path / "instances") == files_below(tmp_path / "incoming") == []
+    assert files_below(tmp_path / "instances") == []
     (refusal,) = database.refusals.all()
     assert (refusal.reason, refusal.dimse_status, refusal.kept_at) == (reason, status, None)
     assert refusal.sop_instance_uid.isascii()
@@ -224,7 +226,7 @@ def test_no_space_is_answered_with_out_of_resources(
     outcome = sender.send(dataset())
 
     assert (outcome.status, outcome.reason) == (0xA700, Reason.DISK_FULL)
-    assert files_below(tmp_path / "incoming") == []
+    assert files_below(tmp_path / "instances") == []
     assert database.studies.all() == []
 
 
@@ -234,17 +236,19 @@ def test_nothing_is_taken_below_the_floor_of_free_space(store: InstanceStore, da
     assert (outcome.status, outcome.reason) == (0xA700, Reason.DISK_FULL)
 
 
-def test_failing_index_is_answered_with_out_of_resources(
-    sender: Sender, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_failing_index_is_answered_with_out_of_resources_and_the_file_is_swept(
+    store: InstanceStore, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def admit(arrivals: object) -> None:
         raise StorageError("the index could not be used")
 
     monkeypatch.setattr(database.instances, "admit", admit)
 
-    outcome = sender.send(dataset())
+    outcome = Sender(Intake(store, database)).send(dataset())
 
     assert outcome.status == 0xA700
+    assert len(files_below(tmp_path / "instances")) == 1
+    store.spool.sweep(database.instances.files_in, now=time.time() + 3600)
     assert files_below(tmp_path / "instances") == []
 
 
@@ -253,7 +257,7 @@ def test_aborted_reception_leaves_nothing(intake: Intake, tmp_path: Path, databa
     reception.write(b"half")
     reception.abort()
 
-    assert files_below(tmp_path / "instances") == files_below(tmp_path / "incoming") == []
+    assert files_below(tmp_path / "instances") == []
     assert database.refusals.all() == []
 
 

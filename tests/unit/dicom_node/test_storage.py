@@ -1,6 +1,7 @@
 """Durability: what happens in which order, what is swept, and what is fenced."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -10,40 +11,43 @@ from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian, Segmentation
 
 from dicom_node.database.engine import Database
 from dicom_node.errors import HeaderError, LeaseError, StorageError
+from dicom_node.group_commit import GroupCommit
 from dicom_node.nesting import check_nesting
-from dicom_node.storage import InstanceStore, ResultStore
+from dicom_node.storage import STALE_AFTER_S, InstanceStore, ResultStore
 from dicom_node.study import JobId, Lease, Reason
 from tests.unit.dicom_node.arrivals import Sender, dataset
 from tests.unit.dicom_node.conftest import TurnedClock
 from tests.unit.dicom_node.test_header import nested
 
 
-def test_file_then_name_then_row_are_synced_in_this_order(
+def test_name_then_file_then_row_are_made_durable_in_this_order(
     sender: Sender, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
-    fsync, rename, admit = os.fsync, Path.rename, database.instances.admit
+    fsync, create, admit = os.fsync, os.open, database.instances.admit
 
     def spy_fsync(descriptor: int) -> None:
         kind = "folder" if Path(f"/proc/self/fd/{descriptor}").resolve().is_dir() else "file"
-        steps.append(f"fsync {kind}")
+        steps.append(f"sync {kind}")
         fsync(descriptor)
 
-    def spy_rename(path: Path, target: Path) -> Path:
-        steps.append("rename")
-        return rename(path, target)
+    def spy_open(path: str, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_CREAT and "name" not in steps:
+            steps.append("name")
+        return create(path, flags, mode)
 
     def spy_admit(arrivals: object) -> object:
         steps.append("row")
         return admit(arrivals)  # type: ignore[arg-type]
 
-    sender.send(dataset())  # makes the folder of this hour
     monkeypatch.setattr(os, "fsync", spy_fsync)
-    monkeypatch.setattr(Path, "rename", spy_rename)
-    monkeypatch.setattr(database.instances, "admit", spy_admit)
+    monkeypatch.setattr(os, "open", spy_open)
+    sender.intake.commit = GroupCommit(spy_admit)  # type: ignore[arg-type]
+    sender.send(dataset())
     sender.send(dataset())
 
-    assert steps == ["fsync file", "rename", "fsync folder", "row"]
+    first, second = ["name", "sync folder", "sync file", "row"], ["sync file", "row"]
+    assert steps == ["sync folder", *first, *second]  # the very first sync is for the folder of this hour
 
 
 def test_index_commits_are_synced(database: Database) -> None:
@@ -52,12 +56,38 @@ def test_index_commits_are_synced(database: Database) -> None:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
 
 
-def test_sweep_removes_only_stale_files(store: InstanceStore, tmp_path: Path) -> None:
+def test_sweep_removes_old_files_without_a_row_and_nothing_else(
+    sender: Sender, store: InstanceStore, database: Database
+) -> None:
+    sender.send(dataset())
+    (kept,) = database.instances.of_study("1.2.3.100")
     stale, live = store.spool.create(), store.spool.create()
-    os.utime(stale.path, (0, 0))
+    for path in (stale.path, kept.path):
+        os.utime(path, (0, 0))
 
-    assert store.spool.sweep() == 1
-    assert (stale.path.exists(), live.path.exists()) == (False, True)
+    assert store.spool.sweep(database.instances.files_in) == 1
+    assert (stale.path.exists(), live.path.exists(), kept.path.exists()) == (False, True, True)
+
+
+def test_names_made_ahead_are_given_back(store: InstanceStore, tmp_path: Path) -> None:
+    store.spool.create().discard()
+    store.spool.close()
+
+    assert [path for path in (tmp_path / "instances").rglob("*") if path.is_file()] == []
+
+
+def test_names_made_ahead_grow_old_before_a_sweep_takes_them(
+    store: InstanceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = store.spool.create()
+    later = time.monotonic() + STALE_AFTER_S / 2 + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    left_over = set(first.path.parent.iterdir()) - {first.path}
+
+    second = store.spool.create()
+
+    assert second.path not in left_over
+    assert not any(path.exists() for path in left_over)
 
 
 @pytest.fixture
@@ -102,7 +132,7 @@ def test_second_set_of_results_is_never_kept(results: ResultStore, lease: Lease,
     again = results.keep(lease, [result("SR", BasicTextSRStorage)])
 
     assert again == first
-    assert len(list((tmp_path / "results").rglob("*.dcm"))) == 1
+    assert len([p for p in (tmp_path / "results").rglob("*.dcm") if p.stat().st_size]) == 1
 
 
 def test_worker_that_lost_its_lease_keeps_nothing(

@@ -25,7 +25,7 @@ class FindingTruth:
     zone: str | None
     """`upper`, `mid` or `lower` third of the lung; None where it has no zone."""
     extent: float
-    """0 to 1: how large, relative to the largest that is generated; words small, moderate, large are its thirds."""
+    """0 to 1: how large, relative to the largest that is generated; the size words are its thirds."""
     box: Box
     visibility: float
     """Contrast to noise of the finding on this image; below 1 a reader cannot be expected to see it."""

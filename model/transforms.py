@@ -68,7 +68,7 @@ class VolumePlacement:
         size = [self.shape[a] for a in self.axes]
         grid = torch.from_numpy(probabilities)[None, None]
         resized = functional.interpolate(grid, size, mode="trilinear", align_corners=True)[0, 0].numpy()
-        unflipped = np.flip(resized, [n for n, f in enumerate(self.flipped) if f])
+        unflipped = np.flip(resized, _against(self.flipped))
         return np.ascontiguousarray(unflipped.transpose(np.argsort(self.axes)))
 
 
@@ -92,9 +92,7 @@ def volume_to_grid(volume: Volume, grid: tuple[int, int, int]) -> tuple[NDArray[
         AbstentionError: all voxels are equal after clipping, so there is nothing to see.
     """
     placement = _placement(volume)
-    posed = np.flip(
-        volume.voxels.transpose(placement.axes), [n for n, f in enumerate(placement.flipped) if f]
-    )
+    posed = np.flip(volume.voxels.transpose(placement.axes), _against(placement.flipped))
     clipped = np.clip(nearest_end_aligned(posed, grid), *HU_RANGE)
     return z_normalised(clipped)[None], placement
 
@@ -126,9 +124,15 @@ def _placement(volume: Volume) -> VolumePlacement:
     """Find which source axis runs closest to head-foot, left-right and front-back."""
     directions = volume.geometry.affine[:3, :3] / np.linalg.norm(volume.geometry.affine[:3, :3], axis=0)
     head_left_back = directions[[2, 0, 1]]
-    axes = max(
+    head, left, back = max(
         itertools.permutations(range(3)),
         key=lambda order: sum(abs(head_left_back[n, a]) for n, a in enumerate(order)),
     )
-    flipped = tuple(bool(head_left_back[n, a] < 0) for n, a in enumerate(axes))
-    return VolumePlacement(volume.voxels.shape, axes, flipped)
+    against = head_left_back[0, head] < 0, head_left_back[1, left] < 0, head_left_back[2, back] < 0
+    flipped = bool(against[0]), bool(against[1]), bool(against[2])
+    return VolumePlacement(volume.voxels.shape, (head, left, back), flipped)
+
+
+def _against(flipped: tuple[bool, bool, bool]) -> tuple[int, ...]:
+    """Axes to turn round."""
+    return tuple(n for n, f in enumerate(flipped) if f)

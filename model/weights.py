@@ -7,7 +7,7 @@ used.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +58,11 @@ def save_weights(folder: Path, network: nn.Module, config: WeightsConfig) -> Wei
         if not is_derived(published_name(name))
     }
     save_file(tensors, folder / WEIGHTS_FILE)
-    hashes = {
-        "weights_sha256": sha256_of(folder / WEIGHTS_FILE),
-        "tokenizer_sha256": sha256_of(folder / TOKENIZER_FILE),
-    }
-    filled = WeightsConfig(**{**asdict(config), **hashes})
+    filled = replace(
+        config,
+        weights_sha256=sha256_of(folder / WEIGHTS_FILE),
+        tokenizer_sha256=sha256_of(folder / TOKENIZER_FILE),
+    )
     write_config(folder, filled)
     return filled
 

@@ -18,7 +18,7 @@ Every stage leaves a file in the run folder; running again goes on where it stop
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -162,10 +162,10 @@ def gather(cases: Iterator[Case], tellings: int, seed: int) -> Curriculum:
     return Curriculum(pool, volume_pool_of(abdomens), told)
 
 
-def _shown(case: ChestCase | SkinCase | ForeignCase) -> dict[str, ChestView | SkinCase | ForeignCase]:
-    if isinstance(case, ChestCase):
-        return {"current": case.current} | ({"prior": case.prior} if case.prior else {})
-    return {"current": case}
+def _shown(case: ChestCase | SkinCase | ForeignCase) -> Mapping[str, ChestView | SkinCase | ForeignCase]:
+    if not isinstance(case, ChestCase):
+        return {"current": case}
+    return {"current": case.current, "prior": case.prior} if case.prior else {"current": case.current}
 
 
 class DemoTraining:

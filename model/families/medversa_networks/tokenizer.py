@@ -36,12 +36,14 @@ class MedVersaTokenizer:
             ValueError: the five added tokens are not its last five ids.
         """
         size = tokenizer.get_vocab_size()
-        ids = [tokenizer.token_to_id(token) for token in ADDED_TOKENS]
-        if ids != list(range(size - len(ids), size)):
-            raise ValueError(f"added tokens have ids {ids} in a vocabulary of {size}")
+        ids = range(size - len(ADDED_TOKENS), size)
+        found = [tokenizer.token_to_id(token) for token in ADDED_TOKENS]
+        begin = tokenizer.token_to_id(BEGIN)
+        if found != list(ids) or begin is None:
+            raise ValueError(f"added tokens have ids {found} in a vocabulary of {size}, {BEGIN} has {begin}")
         return cls(
             tokenizer,
-            begin=tokenizer.token_to_id(BEGIN),
+            begin=begin,
             image=ids[0],
             stop_sequences=(tuple(tokenizer.encode(END_MARK).ids),),
             tags=dict(zip(ids[1:4], ADDED_TOKENS[1:4], strict=True)),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from model.reading import ChangeStatus, Laterality
 from model.training.phantoms.truth import (
     AbdomenCase,
+    Box,
     ChangeTruth,
     ChestCase,
     ChestView,
@@ -34,7 +35,7 @@ def write_cases(path: Path, cases: Iterable[Case]) -> None:
     arrays["truths"] = np.frombuffer(json.dumps(truths).encode(), np.uint8)
     part = path.with_suffix(".part")
     with part.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=False, **arrays)
     part.rename(path)
 
 
@@ -76,9 +77,7 @@ def _unpack(truth: dict[str, Any], key: str, arrays: _Arrays) -> Case:
         case "chest":
             views = {n: _unpack_view(v, f"{key}{n}.", arrays) for n, v in truth["views"].items()}
             changes = tuple(
-                ChangeTruth(
-                    **{**c, "laterality": _side(c["laterality"]), "status": ChangeStatus(c["status"])}
-                )
+                ChangeTruth(c["label"], _side(c["laterality"]), c["zone"], ChangeStatus(c["status"]))
                 for c in truth["changes"]
             )
             return ChestCase(seed, views["current"], views.get("prior"), truth["days_between"], changes)
@@ -106,13 +105,15 @@ def _pack_view(view: ChestView, key: str, arrays: _Arrays) -> dict[str, Any]:
 
 def _unpack_view(truth: dict[str, Any], key: str, arrays: _Arrays) -> ChestView:
     findings = tuple(
-        FindingTruth(**{**f, "laterality": _side(f["laterality"]), "box": tuple(f["box"])})
+        FindingTruth(
+            f["label"], _side(f["laterality"]), f["zone"], f["extent"], _box(f["box"]), f["visibility"]
+        )
         for f in truth["findings"]
     )
     return ChestView(
         _fraction(arrays[key + "pixels"]),
         _unpack_masks(truth["masks"], key, arrays),
-        {name: tuple(box) for name, box in truth["boxes"].items()},
+        {name: _box(box) for name, box in truth["boxes"].items()},
         findings,
         tuple(truth["spacing_mm"]),
         truth["view"],
@@ -138,6 +139,11 @@ def _plain(truth: FindingTruth | ChangeTruth) -> dict[str, Any]:
     return {name: getattr(truth, name) for name in truth.__dataclass_fields__}
 
 
+def _box(corners: list[float]) -> Box:
+    x1, y1, x2, y2 = corners
+    return x1, y1, x2, y2
+
+
 def _side(name: str | None) -> Laterality | None:
     return Laterality(name) if name else None
 
@@ -147,4 +153,4 @@ def _eight_bit(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _fraction(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return pixels.astype(np.float32) / 255
+    return pixels.astype(np.float32) / np.float32(255)

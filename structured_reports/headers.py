@@ -144,7 +144,7 @@ def patient_key(header: Dataset) -> str:
 
 
 def _say_deidentification(header: Dataset) -> None:
-    """Name some method where identity was removed: it is type 1C there (PS3.3 C.7.1.1), and often too long."""
+    """Name some method where identity was removed: it is type 1C there (PS3.3 C.7.1.1) and often too long."""
     method = header.get("DeidentificationMethod") or header.get("DeidentificationMethodCodeSequence")
     if header.get("PatientIdentityRemoved") == "YES" and not method:
         header.DeidentificationMethod = "as of the source"

@@ -1,11 +1,12 @@
 """What a comparison with priors says in codes, and where it must not be believed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from highdicom.sr import ContentItem, TimePointContext
 from pydicom.dataset import Dataset
 
-from model.reading import Change, ChangeStatus, Finding, Modality, Presence
+from model.reading import Change, ChangeStatus, Finding, Laterality, Modality, Presence
 from structured_reports import codes
 from structured_reports.errors import EvidenceError
 from structured_reports.tracking import Tracking
@@ -49,39 +50,36 @@ def changes_said(draft: Draft) -> tuple[list[ChangeSaid], list[str]]:
     """
     said: list[ChangeSaid] = []
     contradictions: list[str] = []
-    seen: set[str] = set()
     for order, comparison in enumerate(draft.reading.comparisons):
         prior_study_uid = str(prior_headers(draft, comparison.prior)[0].StudyInstanceUID)
         for change in comparison.changes:
-            finding = _finding_of(draft, change)
-            if finding is not None and _contradicts(change, finding):
-                contradictions.append(_contradiction(change, finding))
-                continue
-            if finding is not None and finding.presence is Presence.ABSENT:
-                if change.status is ChangeStatus.UNCHANGED:
-                    continue  # absent then and now: said by the absent finding itself
-                finding = None
-            laterality = change.laterality if finding is None else finding.laterality
-            tracker = draft.tracker
-            tracking = (
-                tracker.finding(change.label, laterality)
-                if order == 0
-                else tracker.against(change.label, laterality, prior_study_uid)
-            )
-            if tracking.uid in seen:
-                continue
-            seen.add(tracking.uid)
-            own_group = order > 0 or finding is None
-            said.append(
-                ChangeSaid(
-                    change=change,
-                    prior=comparison.prior,
-                    tracking=tracking,
-                    finding=None if own_group else finding,
-                    presence=_presence(draft, change),
-                )
-            )
-    return said, contradictions
+            related = _related(draft, change)
+            if _contradicts(draft, change, related):
+                contradictions.append(_contradiction(change))
+            elif not _is_denied(change, related):
+                older = prior_study_uid if order else None
+                said.append(_said(draft, change, comparison.prior, related, older=older))
+    unique = {change.tracking.uid: change for change in reversed(said)}
+    return [change for change in said if unique[change.tracking.uid] is change], contradictions
+
+
+def _said(
+    draft: Draft, change: Change, prior: int, related: Sequence[Finding], *, older: str | None
+) -> ChangeSaid:
+    """Place a change: with the finding of its name and side, or by itself; `older` names an older prior."""
+    there = [finding for finding in related if finding.presence is not Presence.ABSENT]
+    same_side = [finding for finding in there if finding.laterality == change.laterality]
+    the_one = there if change.laterality is None and len(there) == 1 else same_side
+    finding = the_one[0] if the_one and older is None else None
+    side = change.laterality if finding is None else finding.laterality
+    tracker = draft.tracker
+    if finding is not None:
+        tracking = tracker.finding(change.label, side, draft.number_of(finding))
+    elif older is not None:
+        tracking = tracker.against(change.label, side, older)
+    else:
+        tracking = tracker.finding(change.label, side)
+    return ChangeSaid(change, prior, tracking, finding, _presence(draft, change, there))
 
 
 def change_items(draft: Draft, change: ChangeSaid) -> list[ContentItem]:
@@ -102,29 +100,50 @@ def time_point(draft: Draft) -> TimePointContext:
     return TimePointContext(time_point=label, time_point_order=len(draft.sources.priors) + 1)
 
 
-def _finding_of(draft: Draft, change: Change) -> Finding | None:
-    same = [finding for finding in draft.reading.findings if finding.label == change.label]
-    exact = [finding for finding in same if finding.laterality == change.laterality]
-    if exact:
-        return exact[0]
-    return same[0] if len(same) == 1 and None in {change.laterality, same[0].laterality} else None
+def _related(draft: Draft, change: Change) -> list[Finding]:
+    """List the findings that a change may speak of: same label, and no two known sides that differ."""
+    claimed = _sides(change.laterality)
+    return [
+        finding
+        for finding in draft.reading.findings
+        if finding.label == change.label
+        and (not claimed or not finding.laterality or claimed & _sides(finding.laterality))
+    ]
 
 
-def _contradicts(change: Change, finding: Finding) -> bool:
-    if finding.presence is Presence.ABSENT:
-        return change.status in {ChangeStatus.NEW, ChangeStatus.INCREASED, ChangeStatus.DECREASED}
-    return finding.presence is Presence.PRESENT and change.status is ChangeStatus.RESOLVED
+def _contradicts(draft: Draft, change: Change, related: Sequence[Finding]) -> bool:
+    """Say whether the findings deny what a change implies: that the thing is there now, or that it is not."""
+    if change.status is ChangeStatus.RESOLVED:
+        return any(finding.presence is not Presence.ABSENT for finding in related)
+    named_elsewhere = [finding for finding in draft.reading.findings if finding.label == change.label]
+    if not related:
+        return any(finding.presence is Presence.PRESENT for finding in named_elsewhere)
+    return change.status is not ChangeStatus.UNCHANGED and _is_denied(change, related)
 
 
-def _contradiction(change: Change, finding: Finding) -> str:
+def _is_denied(change: Change, related: Sequence[Finding]) -> bool:
+    """Say whether all findings call the thing absent; if unchanged, it was so before: they say it already."""
+    if change.status is ChangeStatus.RESOLVED:
+        return False
+    return bool(related) and all(finding.presence is Presence.ABSENT for finding in related)
+
+
+def _contradiction(change: Change) -> str:
     return CONTRADICTION.format(
-        label=named(change.label, change.laterality).capitalize(),
-        status=change.status.value,
-        presence=finding.presence.value,
+        label=named(change.label, change.laterality).capitalize(), status=change.status.value
     )
 
 
-def _presence(draft: Draft, change: Change) -> Presence | None:
+def _presence(draft: Draft, change: Change, there: Sequence[Finding]) -> Presence | None:
     if change.label == OVERALL_LABELS[draft.reading.modality]:
         return None
-    return Presence.ABSENT if change.status is ChangeStatus.RESOLVED else Presence.PRESENT
+    if change.status is ChangeStatus.RESOLVED:
+        return Presence.ABSENT
+    is_unsure = bool(there) and all(finding.presence is Presence.UNDETERMINED for finding in there)
+    return Presence.UNDETERMINED if is_unsure else Presence.PRESENT
+
+
+def _sides(laterality: Laterality | None) -> frozenset[Laterality]:
+    if laterality is Laterality.BILATERAL:
+        return frozenset({Laterality.LEFT, Laterality.RIGHT})
+    return frozenset({laterality} if laterality else ())

@@ -178,3 +178,74 @@ def test_report_on_the_prior_is_named():
     (item,) = [item for item in report.ContentSequence if name_of(item) == "122075"]
     assert item.ValueType == "COMPOSITE"
     assert item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == earlier.SOPInstanceUID
+
+
+BOTH = (
+    Finding("pleural effusion", Presence.PRESENT, 0.9, Laterality.LEFT),
+    Finding("pleural effusion", Presence.PRESENT, 0.8, Laterality.RIGHT),
+)
+
+
+def sides_of_changes(report: Dataset) -> list[str]:
+    """List the side of every group with a change; empty where none is said."""
+    found = []
+    for group in groups(report):
+        site = child(group, "363698007")
+        if child(group, "263703002") is not None and site is not None:
+            found.append(next((value_of(item) for item in site.get("ContentSequence", ())), ""))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("side", "expected"),
+    [(Laterality.LEFT, "7771000"), (Laterality.BILATERAL, "51440002"), (None, "")],
+    ids=["one side", "both sides", "no side"],
+)
+def test_change_of_a_finding_on_both_sides_keeps_the_side_it_claims(side: Laterality | None, expected: str):
+    report = report_with(one("pleural effusion", ChangeStatus.INCREASED, side), findings=BOTH)
+    assert sides_of_changes(report) == [expected]
+    assert len(groups(report)) == (8 if side is Laterality.LEFT else 9)
+
+
+def test_side_of_a_change_is_not_lost_where_the_finding_has_none():
+    findings = (Finding("pleural effusion", Presence.PRESENT, 0.9),)
+    report = report_with(one("pleural effusion", ChangeStatus.INCREASED, Laterality.LEFT), findings=findings)
+    assert sides_of_changes(report) == ["7771000"]
+
+
+def test_change_on_the_other_side_than_the_finding_is_a_contradiction():
+    report = report_with(one("pleural effusion", ChangeStatus.INCREASED, Laterality.RIGHT), findings=BOTH[:1])
+    assert changed(report) == {}
+    assert any("not coded" in text for text in texts(report, "121106"))
+
+
+def test_resolution_on_both_sides_is_denied_by_a_finding_on_one():
+    report = report_with(
+        one("pleural effusion", ChangeStatus.RESOLVED, Laterality.BILATERAL), findings=BOTH[:1]
+    )
+    assert changed(report) == {}
+
+
+def test_resolution_on_one_side_agrees_with_a_finding_on_the_other():
+    report = report_with(one("pleural effusion", ChangeStatus.RESOLVED, Laterality.RIGHT), findings=BOTH[:1])
+    assert changed(report) == {"60046008": "413322009"}
+    assert sides_of_changes(report) == ["24028007"]
+
+
+def test_change_of_an_undetermined_finding_says_so():
+    findings = (Finding("consolidation", Presence.UNDETERMINED),)
+    report = report_with(one("consolidation", ChangeStatus.NEW, Laterality.LEFT), findings=findings)
+    group = next(group for group in groups(report) if child(group, "263703002"))
+    assert value_of(child(group, "705057003")) == "373068000"  # type: ignore[arg-type]
+
+
+def test_no_two_groups_of_findings_and_changes_share_a_tracking_uid():
+    findings = (Finding("pleural effusion", Presence.PRESENT, 0.9), *BOTH)
+    changes = tuple(
+        Change("pleural effusion", ChangeStatus.INCREASED, side)
+        for side in (None, *Laterality, Laterality.LEFT)
+    )
+    report = report_with(Comparison(0, changes, ""), findings=findings)
+    stated = [group for group in groups(report) if child(group, "705057003")]
+    uids = [child(group, "112040").UID for group in stated]  # type: ignore[union-attr]
+    assert len(uids) == len(set(uids)) == 4

@@ -22,6 +22,7 @@ VALIDATOR = "dciodvfy"
 _TIMEOUT_S = 120
 _QUOTED_VALUE = re.compile(r"<[^<>/]*>")
 _TEXT_VRS = {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UI", "UT", "UC"}
+_PRESENT = codes.PRESENCES[Presence.PRESENT].value
 _LINE_VRS = {"ST", "LT", "UT"}
 _FOREIGN_REFERENCES = {
     "PredecessorDocumentsSequence",
@@ -237,8 +238,7 @@ def _claim_faults(datasets: Sequence[Dataset], reading: Reading) -> Iterator[str
             yield "a finding is not said, or not with its side"
     denied = {codes.concept_of(f.label, codes.CHEST).code.value for f in _denied(reading)}
     for group in stated:
-        resolved = any(value_code(item) == "413322009" for item in group.ContentSequence)
-        if code_of(group, codes.FINDING) in denied and not resolved:
+        if code_of(group, codes.FINDING) in denied and code_of(group, codes.PRESENCE) in {"", _PRESENT}:
             yield "a finding called absent is said to be there"
     if reading.abstention is not None and stated:
         yield "an abstention makes claims"

@@ -11,7 +11,8 @@ NOT_COMPARED = "A prior study was available to the software, but no comparison w
 NOT_JUDGED = "The software does not judge this study."
 NO_PRESENT_FINDING = "None of the findings that the software looks for was called present."
 CUT_OFF = "The structure reaches the end of the stack: the volume is that of the part inside it."
-CONTRADICTION = "{label}: the comparison says {status}, the findings say otherwise; the change is not coded."
+DISPUTED = "{label}: the comparison says {status}, the findings deny it; its presence is undetermined."
+REFUSED = "{label}: the comparison says {status}, the findings deny it; the change is not coded."
 
 
 def series_description(kind: str, modality: Modality, revision: int) -> str:

@@ -9,19 +9,19 @@ from structured_reports import codes, wording
 from structured_reports.codes import concept_of
 from structured_reports.provenance import statements
 from structured_reports.writers import content
-from structured_reports.writers.comparison import prior_headers
+from structured_reports.writers.comparison import WeighedChanges, prior_headers
 from structured_reports.writers.writer import Draft
 
 
-def qualitative_evaluations(draft: Draft, contradictions: Sequence[str]) -> list[ContentItem]:
+def qualitative_evaluations(draft: Draft, changes: WeighedChanges) -> list[ContentItem]:
     """Build the items of the container; statements of what this object is come first."""
     items = [content.text(codes.COMMENT, sentence) for sentence in statements(draft.reading.model)]
     if draft.reading.abstention is not None:
         return [*items, *_abstention(draft.reading.abstention), *_comments(draft.reading.caveats)]
     items += _narrative(draft)
     items += _comparisons(draft)
-    items += _absent_items(draft)
-    return [*items, *_comments([*draft.reading.caveats, *contradictions])]
+    items += _absent_items(draft, changes.disputed)
+    return [*items, *_comments([*draft.reading.caveats, *changes.refused])]
 
 
 def _abstention(reason: str) -> list[ContentItem]:
@@ -56,12 +56,13 @@ def _comparisons(draft: Draft) -> list[ContentItem]:
     return items
 
 
-def _absent_items(draft: Draft) -> list[ContentItem]:
+def _absent_items(draft: Draft, disputed: Sequence[Finding]) -> list[ContentItem]:
     """Answer for every absent finding; of exclusive classes only say which were less likely.
 
     A lesion is of one class: that another was not chosen is no answer to whether it can be excluded.
     """
     absent = [finding for finding in draft.reading.findings if finding.presence is Presence.ABSENT]
+    absent = [finding for finding in absent if not any(finding is other for other in disputed)]
     if draft.reading.modality is not Modality.DERM:
         return [_absent(draft, finding) for finding in absent]
     likelihoods = [(f.label, None if f.certainty is None else 1 - float(f.certainty)) for f in absent]

@@ -32,7 +32,7 @@ from structured_reports.provenance import (
 )
 from structured_reports.wording import series_description
 from structured_reports.writers import content
-from structured_reports.writers.comparison import changes_said
+from structured_reports.writers.comparison import weighed_changes
 from structured_reports.writers.image_library import image_library
 from structured_reports.writers.measurement_groups import measurement_groups
 from structured_reports.writers.qualitative_evaluations import qualitative_evaluations
@@ -127,7 +127,7 @@ def _evidence(draft: Draft) -> list[Dataset]:
 
 
 def _root(draft: Draft) -> ContentItem:
-    changes, contradictions = changes_said(draft)
+    changes = weighed_changes(draft)
     priors = draft.sources.priors
     children: list[ContentItem] = [
         *LanguageOfContentItemAndDescendants(_language(draft.run.language)),
@@ -139,9 +139,9 @@ def _root(draft: Draft) -> ContentItem:
         image_library(draft),
         content.container(
             dictionary.DCM.ImagingMeasurements,
-            [*_algorithm(draft), *measurement_groups(draft, changes)],
+            [*_algorithm(draft), *measurement_groups(draft, changes.said)],
         ),
-        content.container(codes.QUALITATIVE_EVALUATIONS, qualitative_evaluations(draft, contradictions)),
+        content.container(codes.QUALITATIVE_EVALUATIONS, qualitative_evaluations(draft, changes)),
         *(
             content.composite(codes.PRIOR_REPORT, prior.report)
             for prior in priors

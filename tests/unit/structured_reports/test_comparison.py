@@ -119,12 +119,15 @@ def test_overall_change_is_said_of_the_study_as_a_whole():
 
 
 @pytest.mark.parametrize("status", [ChangeStatus.NEW, ChangeStatus.INCREASED, ChangeStatus.DECREASED])
-def test_change_of_an_absent_finding_is_a_contradiction_and_not_coded(status: ChangeStatus):
-    report = report_with(
-        one("consolidation", status), findings=(Finding("consolidation", Presence.ABSENT, 0.9),)
+def test_change_of_an_absent_finding_leaves_its_presence_undetermined(status: ChangeStatus):
+    findings = (Finding("consolidation", Presence.ABSENT, 0.9),)
+    report = report_with(one("consolidation", status), findings=findings)
+    (group,) = [group for group in groups(report) if child(group, "263703002")]
+    assert value_of(child(group, "705057003")) == "373068000"  # type: ignore[arg-type]
+    assert any("undetermined" in text for text in texts(group, "121106"))
+    assert not [item for item in items(report) if name_of(item) == "95436008"], (
+        "it is not called absent as well"
     )
-    assert changed(report) == {}
-    assert any("not coded" in text for text in texts(report, "121106"))
 
 
 def test_resolution_of_a_present_finding_is_a_contradiction_and_not_coded():
@@ -136,12 +139,23 @@ def test_resolution_of_a_present_finding_is_a_contradiction_and_not_coded():
     assert any("not coded" in text for text in texts(report, "121106"))
 
 
-def test_finding_absent_then_and_now_is_not_stated():
-    report = report_with(
-        one("consolidation", ChangeStatus.UNCHANGED),
-        findings=(Finding("consolidation", Presence.ABSENT, 0.9),),
+def test_finding_absent_then_and_now_is_said_as_no_change_of_the_whole():
+    findings = (Finding("consolidation", Presence.ABSENT, 0.9),)
+    report = report_with(one("consolidation", ChangeStatus.UNCHANGED), findings=findings)
+    assert changed(report) == {"OVERALL": "260388006"}
+    assert [value_of(item) for item in items(report) if name_of(item) == "95436008"] == ["272519000"]
+
+
+def test_finding_absent_then_and_now_is_not_stated_beside_another_change():
+    findings = (
+        Finding("consolidation", Presence.ABSENT, 0.9),
+        Finding("pleural effusion", Presence.PRESENT, 0.9, Laterality.LEFT),
     )
-    assert changed(report) == {}
+    changes = (
+        Change("consolidation", ChangeStatus.UNCHANGED),
+        Change("pleural effusion", ChangeStatus.DECREASED, Laterality.LEFT),
+    )
+    assert changed(report_with(Comparison(0, changes, ""), findings=findings)) == {"60046008": "1250004"}
 
 
 def test_change_since_an_older_prior_does_not_share_the_tracking_uid():
@@ -213,10 +227,11 @@ def test_side_of_a_change_is_not_lost_where_the_finding_has_none():
     assert sides_of_changes(report) == ["7771000"]
 
 
-def test_change_on_the_other_side_than_the_finding_is_a_contradiction():
+def test_change_on_the_other_side_than_the_finding_is_undetermined():
     report = report_with(one("pleural effusion", ChangeStatus.INCREASED, Laterality.RIGHT), findings=BOTH[:1])
-    assert changed(report) == {}
-    assert any("not coded" in text for text in texts(report, "121106"))
+    (group,) = [group for group in groups(report) if child(group, "263703002")]
+    assert sides_of_changes(report) == ["24028007"]
+    assert value_of(child(group, "705057003")) == "373068000"  # type: ignore[arg-type]
 
 
 def test_resolution_on_both_sides_is_denied_by_a_finding_on_one():

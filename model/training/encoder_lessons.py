@@ -110,4 +110,6 @@ def _heat(truth: PlanarTruth) -> Tensor:
     across = (torch.minimum(x2, low + 1 / 14) - torch.maximum(x1, low)).clamp(min=0) * 14
     down = (torch.minimum(y2, low + 1 / 14) - torch.maximum(y1, low)).clamp(min=0) * 14
     cover = down[..., :, None] * across[..., None, :] * truth.present[..., None, None]
+    # A box smaller than a cell still has one cell that is its own.
+    cover = cover / cover.amax((-2, -1), keepdim=True).clamp(min=0.05)
     return torch.stack([cover[:, slots].amax(1) for slots in SLOT_OF_LABEL.values()], dim=1).clamp(0, 1)

@@ -4,14 +4,16 @@
 1. `encoder_2d`: the Swin encoder learns from auxiliary heads (presence, size and box of each finding in each
    place, organ masks, boxes of anatomy, skin classes, chest or not); the heads are thrown away. The released
    model starts from pre-trained encoders too.
-2. `unet_3d`, `unet_2d`: both U-Nets learn masks with one vector per structure in place of words. The encoder
+2. `language_first`: the language model learns to speak about what these eyes see (see 5).
+3. `unet_2d`, `unet_3d`: both U-Nets learn masks with one vector per structure in place of words. The encoder
    half of the 3D U-Net is the volume encoder.
-3. `language`: encoders are frozen, as in the released code. The visual tokens of every picture are computed
+4. `encoder_2d_fine`: the Swin encoder goes on with nodules set into half of the radiographs.
+5. `language`: encoders are frozen, as in the released code. The visual tokens of every picture are computed
    once, in several variants; projections, language model (base and LoRA both learn: there is no pre-trained
-   base at this size) and detection head learn instructions, one homogeneous batch at a time; CT joins in
+   base at this size) and detection head learn instructions, one homogeneous batch at a time. CT joins in
    `language_all`.
-4. `hearing_2d`, `hearing_3d`: the language model is frozen; `text2seg_*` learn to pass on what a tag means.
-5. Weights, tokenizer and configuration are written; `model.training.examination` examines them on held-out
+6. `hearing_2d`, `hearing_3d`: the language model is frozen; `text2seg_*` learn to pass on what a tag means.
+7. Weights, tokenizer and configuration are written; `model.training.examination` examines them on held-out
    seeds.
 
 Every stage leaves a file in the run folder; running again goes on where it stopped.
@@ -76,8 +78,21 @@ TASK_WEIGHTS = {
 }
 """How often a task is drawn, relative to the others."""
 
-LANGUAGE_RATES = {"language": 1.5e-3, "language_all": 5e-4}
-"""Peak learning rates."""
+RATES = {
+    "encoder_2d": 1e-3,
+    "encoder_2d_fine": 6e-4,
+    "unet_3d": 2e-3,
+    "unet_2d": 2e-3,
+    "language_first": 1.5e-3,
+    "language": 1.2e-3,
+    "language_all": 5e-4,
+    "hearing_2d": 3e-3,
+    "hearing_3d": 3e-3,
+}
+"""Peak learning rate of each stage."""
+
+NODULE_SHARES = {"encoder_2d": 0.0, "encoder_2d_fine": 0.5}
+"""Part of the radiographs into which a nodule is set; generated ones are too rare to be learned."""
 
 KIND_SHARES = (0.78, 0.11, 0.11)
 """Of each encoder batch: chest, skin, foreign; radiographs are the hardest to read."""
@@ -95,9 +110,11 @@ class DemoPlan:
     steps: dict[str, int] = field(
         default_factory=lambda: {
             "encoder_2d": 2000,
+            "encoder_2d_fine": 900,
+            "language_first": 2000,
             "unet_3d": 1000,
             "unet_2d": 1500,
-            "language": 5000,
+            "language": 3500,
             "language_all": 1000,
             "hearing_2d": 400,
             "hearing_3d": 400,
@@ -202,23 +219,26 @@ class DemoTraining:
             replace(self.plan.sizes, vocabulary=tokenizer.tokenizer.get_vocab_size())
         ).requires_grad_(False)
 
-    def train_encoder_2d(self, network: MedVersaNetwork, pool: PlanarPool) -> None:
-        """Stage 1."""
-        lessons = EncoderLessons(network.sizes)
+    def train_encoder_2d(
+        self, name: str, network: MedVersaNetwork, pool: PlanarPool, lessons: EncoderLessons
+    ) -> None:
+        """Stage 1: `encoder_2d`, later `encoder_2d_fine` with nodules set into half of the radiographs."""
         share = torch.tensor(KIND_SHARES)[pool.truth.kind] / pool.truth.kind.bincount()[pool.truth.kind]
         modules: dict[str, nn.Module] = {
             "visual_encoder_2d": network.visual_encoder_2d,
             "ln_vision_2d": network.ln_vision_2d,
+            "lessons": lessons,
         }
+        nodules = NODULE_SHARES[name]
 
         def step(n: int) -> dict[str, Tensor]:
             rng = torch.Generator().manual_seed(self.plan.seed + n)
             rows = torch.multinomial(share, self.plan.encoder_batch, replacement=True, generator=rng)
-            pictures, truth = pool.variants(rows, rng, 56)
+            pictures, truth = pool.variants(rows, rng, 56, nodules)
             with torch.autocast("cpu", torch.bfloat16):
                 return lessons.loss(*cells_and_tokens(network, normalised(pictures)), truth)
 
-        self._run("encoder_2d", modules, step, rate=1e-3, weight_decay=0.05, heads=lessons)
+        self._run(name, modules, step, rate=RATES[name], weight_decay=0.05)
 
     def train_unet_3d(self, network: MedVersaNetwork, pool: VolumePool) -> nn.Embedding:
         """Stage 2, volumes; returns one vector per organ."""
@@ -235,7 +255,7 @@ class DemoTraining:
             SegmentationPlan(),
             self.plan.seed,
         )
-        self._run("unet_3d", modules, step, rate=2e-3, weight_decay=0.01)
+        self._run("unet_3d", modules, step, rate=RATES["unet_3d"], weight_decay=0.01)
         return vectors
 
     def train_unet_2d(self, network: MedVersaNetwork, pool: PlanarPool) -> nn.Embedding:
@@ -247,15 +267,15 @@ class DemoTraining:
             "vectors": vectors,
         }
         step = planar_step(planar_module(network, vectors), pool, SegmentationPlan(), self.plan.seed)
-        self._run("unet_2d", modules, step, rate=2e-3, weight_decay=0.01)
+        self._run("unet_2d", modules, step, rate=RATES["unet_2d"], weight_decay=0.01)
         return vectors
 
     def planar_lessons(
-        self, network: MedVersaNetwork, tokenizer: MedVersaTokenizer, curriculum: Curriculum
+        self, eyes: str, network: MedVersaNetwork, tokenizer: MedVersaTokenizer, curriculum: Curriculum
     ) -> Seen:
         """Look at every picture once with the frozen encoder, and put the instructions into ids."""
         network.eval()
-        kept = self.folder / "seen_pictures.safetensors"
+        kept = self.folder / f"seen_by_{eyes}.safetensors"
         if not kept.exists():
             rng = torch.Generator().manual_seed(self.plan.seed)
             seen = see_pictures(network, curriculum.pictures, self.plan.picture_variants, rng)
@@ -277,7 +297,7 @@ class DemoTraining:
     def train_language(
         self, name: str, network: MedVersaNetwork, tokenizer: MedVersaTokenizer, seen: Seen
     ) -> None:
-        """Stage 3: `language` on pictures, then `language_all` on pictures and volumes."""
+        """Stages 3 and 5: `language_first` and `language` on pictures, `language_all` on volumes too."""
         sampler = TaskSampler([lesson.instruction for lesson in seen.lessons], TASK_WEIGHTS, self.plan.seed)
         network.llama_model.train()
 
@@ -292,7 +312,7 @@ class DemoTraining:
             "llama_proj_3d": network.llama_proj_3d,
             "text_det": network.text_det,
         }
-        self._run(name, modules, step, rate=LANGUAGE_RATES[name], weight_decay=0.02)
+        self._run(name, modules, step, rate=RATES[name], weight_decay=0.02)
         network.eval()
 
     def run(self, workers: int) -> tuple[MedVersaNetwork, MedVersaTokenizer]:
@@ -301,10 +321,14 @@ class DemoTraining:
         curriculum = self.gather()
         tokenizer = self.tokenizer(curriculum)
         network = self.network(tokenizer)
-        self.train_encoder_2d(network, curriculum.pictures)
+        lessons = EncoderLessons(network.sizes)
+        self.train_encoder_2d("encoder_2d", network, curriculum.pictures, lessons)
+        early = self.planar_lessons("encoder_2d", network, tokenizer, curriculum)
+        self.train_language("language_first", network, tokenizer, early)
         structures = self.train_unet_2d(network, curriculum.pictures)
         organs = self.train_unet_3d(network, curriculum.volumes)
-        planar = self.planar_lessons(network, tokenizer, curriculum)
+        self.train_encoder_2d("encoder_2d_fine", network, curriculum.pictures, lessons)
+        planar = self.planar_lessons("encoder_2d_fine", network, tokenizer, curriculum)
         self.train_language("language", network, tokenizer, planar)
         everything = self.all_lessons(network, tokenizer, planar, curriculum.volumes)
         self.train_language("language_all", network, tokenizer, everything)
@@ -330,7 +354,7 @@ class DemoTraining:
             states = tag_states(network, batches, tokenizer, tag)
             wanted = torch.tensor([structure_index(lesson.instruction.mask or "") for lesson in shown])
             step = hearing_step(text, states.clone(), wanted, table, self.plan.seed)
-            self._run(name, {"text": text}, step, rate=3e-3, weight_decay=0.0)
+            self._run(name, {"text": text}, step, rate=RATES[name], weight_decay=0.0)
         network.requires_grad_(False)
 
     def _run(
@@ -341,9 +365,8 @@ class DemoTraining:
         *,
         rate: float,
         weight_decay: float,
-        heads: nn.Module | None = None,
     ) -> None:
-        stage = Stage(name, modules, self.plan.steps[name], rate, weight_decay, heads)
+        stage = Stage(name, modules, self.plan.steps[name], rate, weight_decay)
         run_stage(stage, step, self.checkpoints, self.progress)
         for module in modules.values():
             module.requires_grad_(False)

@@ -62,40 +62,83 @@ class PlanarPool:
     truth: PlanarTruth
 
     def variants(
-        self, rows: Tensor, rng: torch.Generator, mask_side: int = MASK_SIDE
+        self, rows: Tensor, rng: torch.Generator, mask_side: int = MASK_SIDE, nodules: float = 0.0
     ) -> tuple[Tensor, PlanarTruth]:
-        """Draw a random variant of each of the rows: (n, 3, SIDE, SIDE) fractions, not yet normalised."""
-        window = random_windows(len(rows), rng)
-        return self.windowed(rows, window, rng), self.truth_in(rows, window, mask_side)
+        """Draw a random variant of each of the rows: (n, 3, SIDE, SIDE) fractions, not yet normalised.
 
-    def windowed(self, rows: Tensor, window: Tensor, rng: torch.Generator) -> Tensor:
-        """Cut (n, 4) windows out of pictures and vary their exposure; grey ones in one channel, for speed."""
+        Into a part `nodules` of the radiographs a nodule is set, in picture and truth.
+        """
+        window = random_windows(len(rows), rng)
+        truth = self.truth_of(rows)
+        added = set_nodules(truth, nodules, rng) if nodules else None
+        return self.windowed(rows, window, rng, added), moved_truth(truth, window, mask_side)
+
+    def windowed(
+        self, rows: Tensor, window: Tensor, rng: torch.Generator, added: Tensor | None = None
+    ) -> Tensor:
+        """Cut (n, 4) windows out of pictures and vary their exposure; grey ones in one channel, for speed.
+
+        `added` (n, 1, SIDE, SIDE) is laid over the pictures first.
+        """
         coloured = self.truth.kind[rows] == KINDS.index("skin")
         pictures = torch.empty(len(rows), 3, SIDE, SIDE)
         for chosen, channels in ((~coloured, 1), (coloured, 3)):
             if not chosen.any():
                 continue
-            cut = _sample(self.pictures[rows[chosen], :channels].float() / 255, window[chosen], SIDE)
+            whole = self.pictures[rows[chosen], :channels].float() / 255
+            if added is not None:
+                whole = (whole + added[chosen]).clamp(0, 1)
+            cut = _sample(whole, window[chosen], SIDE)
             pictures[chosen] = random_exposures(cut, rng).expand(-1, 3, -1, -1)
         return pictures
-
-    def truth_in(self, rows: Tensor, window: Tensor, mask_side: int) -> PlanarTruth:
-        """Move truths into (n, 4) windows."""
-        truth = self.truth_of(rows)
-        masks = _sample(truth.masks.float(), window, mask_side) > 0.5
-        return PlanarTruth(
-            truth.kind,
-            truth.present,
-            truth.extent,
-            windowed_boxes(truth.slot_boxes, window),
-            windowed_boxes(truth.structure_boxes, window),
-            truth.skin,
-            masks.to(torch.uint8),
-        )
 
     def truth_of(self, rows: Tensor) -> PlanarTruth:
         """Pick rows of every truth."""
         return PlanarTruth(*(getattr(self.truth, name)[rows] for name in PlanarTruth.__dataclass_fields__))
+
+
+def moved_truth(truth: PlanarTruth, window: Tensor, mask_side: int) -> PlanarTruth:
+    """Move a batch of truths into (n, 4) windows."""
+    masks = _sample(truth.masks.float(), window, mask_side) > 0.5
+    return PlanarTruth(
+        truth.kind,
+        truth.present,
+        truth.extent,
+        windowed_boxes(truth.slot_boxes, window),
+        windowed_boxes(truth.structure_boxes, window),
+        truth.skin,
+        masks.to(torch.uint8),
+    )
+
+
+def set_nodules(truth: PlanarTruth, share: float, rng: torch.Generator) -> Tensor:
+    """Choose a place in a lung for a nodule on a part of the radiographs.
+
+    Writes presence, size and box into `truth`, which must be the caller's own.
+
+    Returns:
+        (n, 1, SIDE, SIDE): what the nodules add to the pictures.
+    """
+    added = torch.zeros(len(truth.kind), 1, SIDE, SIDE)
+    for n in (truth.kind == KINDS.index("chest")).nonzero()[:, 0].tolist():
+        draw = torch.rand(6, generator=rng).tolist()
+        side = int(draw[1] < 0.5)
+        lung = truth.masks[n, MASKS.index(f"{SIDES[side]} lung")].nonzero()
+        if draw[0] >= share or not len(lung):
+            continue
+        row, column = lung[int(draw[2] * len(lung))].tolist()
+        top, bottom = int(lung[:, 0].min()), int(lung[:, 0].max()) + 1
+        third = min(int(3 * (row - top) / (bottom - top)), 2)
+        radius = 4 + 9 * draw[3]
+        centre = [(v + 0.5) * SIDE / MASK_SIDE for v in (column, row)]
+        x, y = torch.arange(SIDE) + 0.5 - centre[0], torch.arange(SIDE) + 0.5 - centre[1]
+        distance = (x**2 + (y[:, None] * (0.8 + 0.4 * draw[4])) ** 2).sqrt() / radius
+        added[n, 0] += (0.1 + 0.25 * draw[5]) * torch.sigmoid(8 * (1 - distance))
+        slot = SLOTS.index(("lung nodule", SIDES[side], ZONES[third]))
+        truth.present[n, slot], truth.extent[n, slot] = 1, draw[3]
+        box = [centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius]
+        truth.slot_boxes[n, slot] = (torch.tensor(box) / SIDE).clamp(0, 1)
+    return added
 
 
 def normalised(pictures: Tensor) -> Tensor:

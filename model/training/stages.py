@@ -33,8 +33,6 @@ class Stage:
     steps: int
     peak_rate: float
     weight_decay: float = 0.01
-    heads: nn.Module | None = None
-    """Trained beside `modules` and thrown away."""
     keep_every: int = 200
     """Steps between checkpoints."""
 
@@ -45,10 +43,9 @@ def run_stage(stage: Stage, step: Callable[[int], Losses], folder: Path, progres
     if done_file.exists():
         load_stage(done_file, stage.modules)
         return
-    trained = {**stage.modules, **({"_heads": stage.heads} if stage.heads else {})}
-    optimiser = torch.optim.AdamW(_groups(trained, stage.weight_decay), betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(_groups(stage.modules, stage.weight_decay), betas=(0.9, 0.98))
     progress_file = folder / f"{stage.name}.progress.safetensors"
-    start = load_progress(progress_file, trained, optimiser) if progress_file.exists() else 0
+    start = load_progress(progress_file, stage.modules, optimiser) if progress_file.exists() else 0
     smooth: dict[str, float] = {}
     began = time.monotonic()
     for n in range(start, stage.steps):
@@ -59,7 +56,7 @@ def run_stage(stage: Stage, step: Callable[[int], Losses], folder: Path, progres
             smooth[name] = 0.97 * smooth.get(name, now) + 0.03 * now
         progress(stage.name, n + 1, stage.steps, smooth)
         if (n + 1) % stage.keep_every == 0:
-            save_progress(progress_file, trained, optimiser, n + 1)
+            save_progress(progress_file, stage.modules, optimiser, n + 1)
     seconds = round(time.monotonic() - began)
     save_stage(done_file, stage.modules, {"steps": stage.steps, "seconds": seconds, "losses": smooth})
     logger.info("stage trained", extra={"stage": stage.name, "steps": stage.steps, "seconds": seconds})

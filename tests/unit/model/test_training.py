@@ -40,7 +40,7 @@ from model.training.phantoms.truth import (
     ForeignCase,
     SkinCase,
 )
-from model.training.planar_pool import MASK_SIDE, SLOTS, pool_of, slots_of, windowed_boxes
+from model.training.planar_pool import MASK_SIDE, SLOTS, moved_truth, pool_of, slots_of, windowed_boxes
 from model.training.sampling import TaskSampler
 from model.training.stages import Stage, rate_at, run_stage
 from model.training.volume_pool import volume_pool_of
@@ -142,7 +142,7 @@ def test_finding_takes_its_place_and_a_bilateral_one_takes_both() -> None:
 def test_boxes_and_masks_move_with_their_window() -> None:
     pool = pool_of([_view(0)])
     window = torch.tensor([[0.5, 0.5, -0.5, -0.5]])  # the top left quarter, enlarged
-    truth = pool.truth_in(torch.tensor([0]), window, MASK_SIDE)
+    truth = moved_truth(pool.truth_of(torch.tensor([0])), window, MASK_SIDE)
     slot = slots_of(NODULE)[0]
     torch.testing.assert_close(truth.slot_boxes[0, slot], torch.tensor([0.5, 0.5, 1.0, 1.0]))
     right = truth.masks[0, 1].bool()

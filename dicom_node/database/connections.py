@@ -15,6 +15,9 @@ from dicom_node.errors import StorageError
 BUSY_TIMEOUT_MS = 10_000
 """How long a SQLite writer waits for another one; the caller then gets a StorageError."""
 
+READING = {"medversa_reading": True}
+"""Execution option of connections that never write: on SQLite they begin no transaction."""
+
 Clock = Callable[[], datetime]
 
 
@@ -33,7 +36,7 @@ class Connections:
     def reading(self) -> Generator[Connection, None, None]:
         """Open one connection on which each statement sees the latest committed state."""
         try:
-            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            with self.engine.connect().execution_options(**READING) as connection:
                 yield connection
         except SQLAlchemyError as exc:
             raise _storage_error(exc) from exc
@@ -79,6 +82,6 @@ def _set_up_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    if connection.get_isolation_level() != "AUTOCOMMIT":
+    if not connection.get_execution_options().keys() >= READING.keys():
         # A deferred BEGIN would fail, not wait, when a read transaction wants to write.
         connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -40,6 +40,8 @@ MAX_COMMAND_BYTES: Final = 1 << 16
 MAX_OTHER_BYTES: Final = 1 << 20
 """Bytes of a data set that comes with any other request than C-STORE."""
 TICK_S: Final = 0.25
+LINGER_S: Final = 0.02
+"""How long the next bytes are waited for before the library's loop has its turn."""
 
 
 class Receiving(Protocol):
@@ -204,13 +206,25 @@ class StreamingProvider(DULServiceProvider):
             return super()._is_transport_event()
         if not self.event_queue.empty():
             return False
-        if wrapper.must_wait and not self._wait(wrapper):
+        if wrapper.must_wait and not self._wait(wrapper, TICK_S):
             self._check_deadline()
             return not self.event_queue.empty()
+        # Going round the library's loop costs a yield to the scheduler: stay while there is more to read.
         self._read_pdu_data()
+        while self._may_go_on() and (not wrapper.must_wait or self._wait(wrapper, LINGER_S)):
+            self._idle_timer.restart()
+            self._read_pdu_data()
         return True
 
-    def _wait(self, wrapper: GuardedSocket) -> bool:
+    def _may_go_on(self) -> bool:
+        return (
+            self.state_machine.current_state == DATA_TRANSFER
+            and self.event_queue.empty()
+            and self.to_provider_queue.empty()
+            and not self._kill_thread
+        )
+
+    def _wait(self, wrapper: GuardedSocket, timeout_s: float) -> bool:
         """Wait for the peer, for something to send, or for a tick; say whether the peer has sent."""
         assert wrapper.socket is not None  # noqa: S101 - checked by the caller
         descriptor = wrapper.socket.fileno()
@@ -220,7 +234,7 @@ class StreamingProvider(DULServiceProvider):
         if self._polled_socket != descriptor:
             self._poll.register(descriptor, select.POLLIN)
             self._polled_socket = descriptor
-        ready = {fd for fd, _ in self._poll.poll(TICK_S * 1000)}
+        ready = {fd for fd, _ in self._poll.poll(timeout_s * 1000)}
         if self._wake in ready:
             os.eventfd_read(self._wake)
         return descriptor in ready

@@ -10,8 +10,7 @@
 4. `encoder_2d_fine`: the Swin encoder goes on with nodules set into half of the radiographs.
 5. `language`: encoders are frozen, as in the released code. The visual tokens of every picture are computed
    once, in several variants; projections, language model (base and LoRA both learn: there is no pre-trained
-   base at this size) and detection head learn instructions, one homogeneous batch at a time. CT joins in
-   `language_all`.
+   base at this size) and detection head learn instructions, one homogeneous batch at a time.
 6. `hearing_2d`, `hearing_3d`: the language model is frozen; `text2seg_*` learn to pass on what a tag means.
 7. Weights, tokenizer and configuration are written; `model.training.examination` examines them on held-out
    seeds.
@@ -85,7 +84,6 @@ RATES = {
     "unet_2d": 2e-3,
     "language_first": 1.5e-3,
     "language": 1.2e-3,
-    "language_all": 5e-4,
     "hearing_2d": 3e-3,
     "hearing_3d": 3e-3,
 }
@@ -110,12 +108,11 @@ class DemoPlan:
     steps: dict[str, int] = field(
         default_factory=lambda: {
             "encoder_2d": 2000,
-            "encoder_2d_fine": 900,
-            "language_first": 2000,
-            "unet_3d": 1000,
+            "encoder_2d_fine": 600,
+            "language_first": 1000,
+            "unet_3d": 650,
             "unet_2d": 1500,
-            "language": 3500,
-            "language_all": 1000,
+            "language": 1600,
             "hearing_2d": 400,
             "hearing_3d": 400,
         }
@@ -297,7 +294,7 @@ class DemoTraining:
     def train_language(
         self, name: str, network: MedVersaNetwork, tokenizer: MedVersaTokenizer, seen: Seen
     ) -> None:
-        """Stages 3 and 5: `language_first` and `language` on pictures, `language_all` on volumes too."""
+        """Stages 2 and 5: `language_first` on pictures, `language` on volumes too."""
         sampler = TaskSampler([lesson.instruction for lesson in seen.lessons], TASK_WEIGHTS, self.plan.seed)
         network.llama_model.train()
 
@@ -329,9 +326,8 @@ class DemoTraining:
         organs = self.train_unet_3d(network, curriculum.volumes)
         self.train_encoder_2d("encoder_2d_fine", network, curriculum.pictures, lessons)
         planar = self.planar_lessons("encoder_2d_fine", network, tokenizer, curriculum)
-        self.train_language("language", network, tokenizer, planar)
         everything = self.all_lessons(network, tokenizer, planar, curriculum.volumes)
-        self.train_language("language_all", network, tokenizer, everything)
+        self.train_language("language", network, tokenizer, everything)
         self.train_hearing(network, tokenizer, everything, (structures, organs))
         return network, tokenizer
 

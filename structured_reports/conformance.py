@@ -173,19 +173,21 @@ def _has_control_characters(text: str, vr: str) -> bool:
 
 
 def _reference_faults(ds: Dataset, datasets: Sequence[Dataset], sources: Sources) -> Iterator[str]:
-    known = {str(other.SOPInstanceUID) for other in (*datasets, *sources.all_instances())}
-    for uid in _references(ds):
+    known = {str(other.SOPInstanceUID): other.SOPClassUID for other in (*datasets, *sources.all_instances())}
+    for uid, sop_class_uid in _references(ds):
         if uid not in known:
             yield "refers to an instance that is neither a source nor a result"
+        elif known[uid] != sop_class_uid:
+            yield "refers to an instance under another SOP class than it has"
 
 
-def _references(ds: Dataset) -> Iterator[str]:
+def _references(ds: Dataset) -> Iterator[tuple[str, str]]:
     for element in ds:
         if element.VR != "SQ" or element.keyword in _FOREIGN_REFERENCES:
             continue
         for item in element.value:
             if "ReferencedSOPInstanceUID" in item:
-                yield str(item.ReferencedSOPInstanceUID)
+                yield str(item.ReferencedSOPInstanceUID), str(item.get("ReferencedSOPClassUID") or "")
             yield from _references(item)
 
 

@@ -56,6 +56,19 @@ def stacked(mask: Mask, sources: Sequence[Dataset]) -> NDArray[np.bool_]:
     return stack
 
 
+def planar(mask: Mask, source: Dataset) -> NDArray[np.bool_]:
+    """Give the one slice of a mask on a projection image or photograph, (1, Rows, Columns).
+
+    Raises:
+        CoordinatesError: it is not one slice of the size of its image, or of a frame that is not there.
+    """
+    if mask.voxels.shape != (1, int(source.Rows), int(source.Columns)):
+        raise CoordinatesError("a mask differs in size from the frames it names")
+    if not 1 <= mask.frames[0].frame_number <= number_of_frames(source):
+        raise CoordinatesError("a mask names a frame that its source does not have")
+    return mask.voxels
+
+
 def number_of_frames(ds: Dataset) -> int:
     return int(ds.get("NumberOfFrames") or 1)
 

@@ -22,6 +22,7 @@ from structured_reports.colours import FINDING_COLOUR
 from structured_reports.finishing import UNFINISHED, finished, run_key, series_place
 from structured_reports.geometry import frame_numbers, rectangle
 from structured_reports.provenance import contributing_equipment, equipment
+from structured_reports.stand_in import restore_source, stand_in
 from structured_reports.tracking import Tracking
 from structured_reports.wording import named, series_description
 from structured_reports.writers.writer import Draft
@@ -124,16 +125,15 @@ def _state(draft: Draft, header: Dataset, boxes: Sequence[_Drawn], instance_numb
     # With an unpaired body part Laterality (type 2C, PS3.3 C.7.3.1) does not apply.
     result.BodyPartExamined = BODY_PARTS[reading.modality]
     _fit_source(result, header)
+    restore_source(result, header)
     return finished(result, source, run, place)
 
 
 def _annotation(header: Dataset, drawn: _Drawn, layer: GraphicLayer) -> GraphicAnnotation:
     corners = rectangle(drawn.box, header)
-    frames = frame_numbers(header, drawn.box.frame.frame_number)
-    return GraphicAnnotation(
-        referenced_images=[header],
+    annotation = GraphicAnnotation(
+        referenced_images=[stand_in(header)],
         graphic_layer=layer,
-        referenced_frame_number=frames[0] if frames else None,
         graphic_objects=[
             GraphicObject(
                 "POLYLINE",
@@ -154,6 +154,11 @@ def _annotation(header: Dataset, drawn: _Drawn, layer: GraphicLayer) -> GraphicA
             )
         ],
     )
+    frames = frame_numbers(header, drawn.box.frame.frame_number)
+    if frames:
+        # By hand, as highdicom does not know every class that may have several frames.
+        annotation.ReferencedImageSequence[0].ReferencedFrameNumber = frames[0]
+    return annotation
 
 
 def _caption_box(corners: NDArray[np.float64], header: Dataset) -> tuple[float, float, float, float]:
@@ -176,7 +181,7 @@ def _polarity(header: Dataset) -> PresentationLUTTransformation:
 def _without_transformations(header: Dataset) -> Dataset:
     """Leave out the window, which is given explicitly, and a rescale that lacks one of its halves."""
     shown = Dataset()
-    shown.update(header)
+    shown.update(stand_in(header))
     left_out = [
         "WindowCenter",
         "WindowWidth",

@@ -21,7 +21,10 @@ def qualitative_evaluations(draft: Draft, changes: WeighedChanges) -> list[Conte
     items += _narrative(draft)
     items += _comparisons(draft)
     items += _absent_items(draft, changes.disputed)
-    return [*items, *_comments([*draft.reading.caveats, *changes.refused])]
+    findings = draft.reading.findings
+    is_clear = bool(findings) and all(finding.presence is Presence.ABSENT for finding in findings)
+    clear = [wording.NO_PRESENT_FINDING] if is_clear else []
+    return [*items, *_comments([*clear, *draft.reading.caveats, *changes.refused])]
 
 
 def _abstention(reason: str) -> list[ContentItem]:

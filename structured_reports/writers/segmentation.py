@@ -18,8 +18,9 @@ from model.reading import Mask
 from structured_reports.codes import MORPHOLOGICALLY_ABNORMAL_STRUCTURE, REGIONS, SIDES, concept_of
 from structured_reports.colours import colour_of
 from structured_reports.finishing import UNFINISHED, finished, run_key, series_place
-from structured_reports.geometry import is_multi_frame, stacked
+from structured_reports.geometry import is_multi_frame, planar, stacked
 from structured_reports.provenance import contributing_equipment, equipment, segmentation_algorithm
+from structured_reports.stand_in import restore_source, stand_in
 from structured_reports.tracking import Tracking
 from structured_reports.wording import named, series_description
 from structured_reports.writers.writer import Draft
@@ -49,9 +50,10 @@ def _grouped(draft: Draft) -> dict[str, list[TrackedMask]]:
     groups: dict[str, list[TrackedMask]] = {}
     for mask, tracking in draft.tracked_masks():
         header = draft.header_of(mask.frames[0])
-        alone = mask.geometry is None or is_multi_frame(header)
-        key = header.SOPInstanceUID if alone else header.SeriesInstanceUID
-        groups.setdefault(str(key), []).append((mask, tracking))
+        key = str(header.SOPInstanceUID if is_multi_frame(header) else header.SeriesInstanceUID)
+        if mask.geometry is None:
+            key = f"{header.SOPInstanceUID} {mask.frames[0].frame_number}"
+        groups.setdefault(key, []).append((mask, tracking))
     return groups
 
 
@@ -75,9 +77,12 @@ def _segmentation(
         series_description("segments", reading.modality, run.revision),
         key=(*run_key(source.StudyInstanceUID, reading.model, run), sources[0].SeriesInstanceUID),
     )
+    is_planar = masks[0][0].geometry is None
     result = Segmentation(
-        source_images=sources,
-        pixel_array=_pixels([stacked(mask, sources) for mask, _ in masks]),
+        source_images=[stand_in(sources[0])] if is_planar else sources,
+        pixel_array=_pixels(
+            [planar(mask, sources[0]) if is_planar else stacked(mask, sources) for mask, _ in masks]
+        ),
         segmentation_type=_type_for(sources[0]),
         fractional_type=SegmentationFractionalTypeValues.OCCUPANCY,
         segment_descriptions=[
@@ -95,7 +100,9 @@ def _segmentation(
         contributing_equipment=[contributing_equipment(reading.model, run)],
         **equipment(reading.model, run),
     )
-    _fit_planar_source(result, sources[0])
+    if is_planar:
+        _fit_planar_source(result, sources[0])
+        restore_source(result, sources[0], masks[0][0].frames[0].frame_number)
     return finished(result, source, run, place)
 
 
@@ -145,10 +152,6 @@ def _fit_planar_source(result: Segmentation, source: Dataset) -> None:
     orientation make GDCM abort, and with it the archive that previews the object.
     """
     shared = result.SharedFunctionalGroupsSequence[0]
-    if "PlaneOrientationSequence" in shared:
-        return
-    if "PlaneOrientationSequence" in result.PerFrameFunctionalGroupsSequence[0]:
-        return
     result.PatientOrientation = source.get("PatientOrientation") or ""
     if "PixelMeasuresSequence" in shared:
         del shared.PixelMeasuresSequence

@@ -30,6 +30,7 @@ from structured_reports.provenance import (
     equipment,
     model_version,
 )
+from structured_reports.stand_in import restore_source, stand_in
 from structured_reports.wording import series_description
 from structured_reports.writers import content
 from structured_reports.writers.comparison import weighed_changes
@@ -93,6 +94,7 @@ def write_report(
         contributing_equipment=[contributing_equipment(reading.model, run)],
         **equipment(reading.model, run),
     )
+    restore_source(result, draft.current[0])
     if report_class is ReportClass.COMPREHENSIVE:
         _name_original_sources(result)
     return (finished(result, source, run, place),)
@@ -123,7 +125,8 @@ def _evidence(draft: Draft) -> list[Dataset]:
         for prior in draft.sources.priors
         if prior.report is not None
     ]
-    return [*draft.current, *further, *draft.written, *priors, *reports]
+    first, *others = draft.current
+    return [stand_in(first), *others, *further, *draft.written, *priors, *reports]
 
 
 def _root(draft: Draft) -> ContentItem:

@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 from pydicom import config, dcmread, dcmwrite
 from pydicom.dataset import Dataset
-from pydicom.uid import EnhancedCTImageStorage, SecondaryCaptureImageStorage
+from pydicom.uid import (
+    EnhancedCTImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+)
 
 from model.reading import Change, ChangeStatus, Comparison, Mask, Modality, Reading, Task
 from model.volume import Geometry
@@ -96,6 +100,26 @@ CASES: dict[str, Callable[[], Case]] = {
     "another body part": lambda: chest(header(BodyPartExamined="THORAX", Laterality="")),
     "odd size": lambda: chest(header(Rows=61, Columns=43)),
     "one frame said": lambda: chest(header(SecondaryCaptureImageStorage, NumberOfFrames=1)),
+    "multi-frame class, one frame": lambda: chest(
+        header(
+            MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+            NumberOfFrames=1,
+            BitsStored=16,
+            HighBit=15,
+            ConversionType="DI",
+        )
+    ),
+    "multi-frame class, three frames": lambda: chest(
+        header(
+            MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+            NumberOfFrames=3,
+            BitsStored=16,
+            HighBit=15,
+            ConversionType="DI",
+            WindowCenter=None,
+            WindowWidth=None,
+        )
+    ),
     "nothing of type 2": lambda: chest(
         header(
             PatientID=None,

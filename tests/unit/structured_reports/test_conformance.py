@@ -106,6 +106,12 @@ def test_reference_to_something_unknown_is_held_back(results: list[Dataset]):
     assert "neither a source nor a result" in faults(results)
 
 
+def test_reference_under_another_class_is_held_back(results: list[Dataset]):
+    region = next(item for item in items(results[-1]) if name_of(item) == "111030")
+    region.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    assert "another SOP class" in faults(results)
+
+
 def test_report_without_its_segmentation_is_held_back(results: list[Dataset]):
     assert "neither a source nor a result" in faults(results[1:])
 

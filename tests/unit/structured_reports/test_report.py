@@ -360,3 +360,21 @@ def test_skin_class_that_was_not_chosen_is_not_called_absent(skin_results: tuple
     (text,) = [text for text in texts(report, "121106") if "less likely" in text]
     assert "melanoma 7.0 %, benign keratosis 3.0 %" in text
     assert "not excluded" in text
+
+
+def test_nothing_found_is_said_and_is_not_called_normal():
+    ds = header()
+    reading = Reading(
+        Modality.CXR,
+        MODEL,
+        (Task.CLASSIFICATION,),
+        findings=(
+            Finding("pneumothorax", Presence.ABSENT, 0.9),
+            Finding("consolidation", Presence.ABSENT, 0.8),
+        ),
+    )
+    report = report_of(reading, ds)
+    assert any("None of the findings" in text for text in texts(report, "121106"))
+    assert groups(report) == []
+    assert "17621005" not in {value_of(item) for item in items(report)}
+    assert "126010" in {name_of(item) for item in report.ContentSequence}

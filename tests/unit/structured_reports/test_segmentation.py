@@ -8,6 +8,7 @@ import highdicom as hd
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import MultiFrameGrayscaleWordSecondaryCaptureImageStorage
 
 from model.reading import Laterality, Mask
 from model.volume import Geometry
@@ -72,8 +73,6 @@ def test_volume_of_the_segmentation_lies_where_the_source_does(stack: str, tmp_p
         slices = tilted(slices)
     elif stack == "feet first":
         slices = slices[::-1]
-    series = hd.get_volume_from_series
-    del series
     reading = ct_reading(slices)
     segmentation = read(only(write_results(reading, sources(*slices), RUN), "SEG"), tmp_path)
     volume = segmentation.get_volume(combine_segments=False)
@@ -279,3 +278,30 @@ def test_side_of_a_mask_that_its_label_does_not_name():
     site = child(group, "363698007")
     assert site is not None
     assert value_of(site.ContentSequence[0]) == "7771000"
+
+
+def test_planar_source_of_any_class_is_named_by_its_own_class_and_frame():
+    ds = header(MultiFrameGrayscaleWordSecondaryCaptureImageStorage, NumberOfFrames=3)
+    mask = Mask("heart", ellipse(ds, low=(0.2, 0.2), high=(0.8, 0.8)), (key(ds, 2),))
+    results = write_results(replace(chest_reading(ds), masks=(mask,)), sources(ds), RUN)
+    source = (
+        only(results, "SEG")
+        .PerFrameFunctionalGroupsSequence[0]
+        .DerivationImageSequence[0]
+        .SourceImageSequence[0]
+    )
+    assert source.ReferencedSOPClassUID == MultiFrameGrayscaleWordSecondaryCaptureImageStorage
+    assert source.ReferencedFrameNumber == 2
+    group = next(g for g in groups(only(results, "SR")) if child(g, "121214"))
+    reference = child(group, "121233").ReferencedSOPSequence[0]  # type: ignore[union-attr]
+    assert reference.ReferencedSOPClassUID == MultiFrameGrayscaleWordSecondaryCaptureImageStorage
+    assert reference.ReferencedFrameNumber == 2
+
+
+@pytest.mark.parametrize("sop_class_uid", ["1.2.840.10008.5.1.4.1.1.6", "1.2.826.0.1.3680043.9.1234.1"])
+def test_source_of_a_retired_or_private_class_is_segmented(sop_class_uid: str):
+    ds = header(sop_class_uid)
+    segmentation = only(
+        write_results(replace(chest_reading(ds), boxes=(), findings=()), sources(ds), RUN), "SEG"
+    )
+    assert segmentation.SourceImageSequence[0].ReferencedSOPClassUID == sop_class_uid

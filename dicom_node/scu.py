@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -181,7 +181,8 @@ def _copy(file: Sendable, destination: Destination) -> SendOutcome:
         part.rename(folder / f"{file.sop_instance_uid}.dcm")
         sync_folder(folder)
     except OSError as exc:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise UnreachableError(f"{destination.name}: the folder cannot be written ({exc.strerror})") from exc
     return SendOutcome(file.sop_instance_uid, 0x0000)
 

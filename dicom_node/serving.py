@@ -1,6 +1,7 @@
 """The node's process: listener, completion and dispatch together."""
 
 import fcntl
+import itertools
 import logging
 import os
 import threading
@@ -64,6 +65,8 @@ class NodeService:
         self._scp = StorageSCP(settings.node, self.intake)
         self._dispatcher = Dispatcher(settings, self.database)
         self._stop = threading.Event()
+        self._due = threading.Event()
+        """Set when a job is due before the next sweep."""
 
     def run(self) -> None:
         """Serve until `stop`; everything answered with success before that is kept.
@@ -72,11 +75,16 @@ class NodeService:
             NodeError: it cannot listen.
         """
         self._scp.start()
+        # On a thread of its own: a broker that does not answer must not hold up the completion of studies.
+        dispatching = threading.Thread(target=self._dispatch, name="dispatch")
+        dispatching.start()
         try:
             self._watch()
         finally:
             logger.info("stopping")
             self._scp.stop()
+            self._due.set()
+            dispatching.join()
             self.store.spool.close()
             self.database.close()
             self._lock.close()
@@ -91,19 +99,25 @@ class NodeService:
 
     def _watch(self) -> None:
         tick_s = min(LONGEST_TICK_S, self._settings.node.quiet_period_s / TICKS_PER_QUIET_PERIOD)
-        ticks_per_sweep = max(1, round(SWEEP_EVERY_S / tick_s))
-        ticks_per_spool_sweep = round(SWEEP_SPOOL_EVERY_S / tick_s)
-        tick = 0
-        while not self._stop.wait(tick_s):
+        ticks_per_sweep = round(SWEEP_SPOOL_EVERY_S / tick_s)
+        for tick in itertools.count():
             try:
                 self.complete_studies()
                 if tick % ticks_per_sweep == 0:
-                    self._dispatcher.sweep()
-                if tick % ticks_per_spool_sweep == 0:
                     self._sweep_spool()
             except StorageError:
                 logger.exception("the index cannot be used; trying again")
-            tick += 1
+            if self._stop.wait(tick_s):
+                return
+
+    def _dispatch(self) -> None:
+        while not self._stop.is_set():
+            self._due.clear()
+            try:
+                self._dispatcher.sweep()
+            except StorageError:
+                logger.exception("the index cannot be used; trying again")
+            self._due.wait(SWEEP_EVERY_S)
 
     def complete_studies(self) -> None:
         """Close every study that is complete and send its job, or say why it has none."""
@@ -122,4 +136,4 @@ class NodeService:
         job_id = self.database.studies.complete(study, Reason.QUIET_PERIOD)
         if job_id is not None:
             logger.info("study complete", extra={"job_id": job_id, "instances": study.instance_count})
-            self._dispatcher.send(job_id)
+            self._due.set()

@@ -1,6 +1,7 @@
 """Receiving over the network, with other people's clients against the node as a process."""
 
 import hashlib
+import random
 import shutil
 import signal
 import socket
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pydicom.data
 import pytest
-from pydicom import dcmread, dcmwrite
+from pydicom import dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
@@ -21,7 +22,7 @@ from pynetdicom.association import Association
 
 from dicom_node.database.engine import Database, open_database
 from tests.integration.dicom_node.programs import NodeProcess, run
-from tests.unit.dicom_node.arrivals import dataset
+from tests.unit.dicom_node.arrivals import dataset, write
 
 pytestmark = pytest.mark.skipif(shutil.which("dcmsend") is None, reason="DCMTK is not installed")
 
@@ -58,15 +59,6 @@ def own_node(tmp_path: Path) -> Iterator[NodeProcess]:
 
 def index_of(node: NodeProcess) -> Database:
     return open_database(f"sqlite:///{node.data_dir}/node.sqlite")
-
-
-def write(folder: Path, **elements: object) -> Path:
-    ds = dataset(**elements)
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    path = folder / f"{ds.SOPInstanceUID}.dcm"
-    dcmwrite(path, ds, enforce_file_format=True)
-    return path
 
 
 def eventually(holds: Callable[[], bool], timeout_s: float = 15) -> bool:
@@ -307,6 +299,25 @@ def test_dripping_request_is_cut_off(own_node: NodeProcess) -> None:
                 break
 
     assert time.monotonic() - begin < 12
+
+
+def test_nonsense_harms_nobody(own_node: NodeProcess) -> None:
+    noise = random.Random(7)
+    for number in range(150):
+        with (
+            suppress(OSError),
+            socket.create_connection(("127.0.0.1", own_node.port), timeout=2) as connection,
+        ):
+            kind = noise.choice((1, 1, 2, 4, 5, 6, 7, 99))
+            length = noise.choice((0, 4, 68, 200, 70_000, 0xFFFFFFF0))
+            connection.sendall(struct.pack(">BBL", kind, 0, length) + noise.randbytes(noise.randrange(300)))
+        if number % 30 == 0:
+            assert run("echoscu", "-aec", "MEDVERSA", "127.0.0.1", str(own_node.port)).returncode == 0
+
+    assert own_node.process is not None
+    status = Path(f"/proc/{own_node.process.pid}/status").read_text()
+    threads = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("Threads"))
+    assert threads < 60
 
 
 def test_no_identity_reaches_the_log(own_node: NodeProcess, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 
-from pydicom import Dataset
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import (
@@ -58,6 +60,16 @@ def encoded(ds: Dataset, transfer_syntax_uid: str = ExplicitVRLittleEndian) -> b
         deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         content = deflate.compress(content) + deflate.flush()
     return content
+
+
+def write(folder: Path, **elements: object) -> Path:
+    """Write `dataset(**elements)` as a DICOM file."""
+    ds = dataset(**elements)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    path = folder / f"{ds.SOPInstanceUID}.dcm"
+    dcmwrite(path, ds, enforce_file_format=True)
+    return path
 
 
 @dataclass(frozen=True)

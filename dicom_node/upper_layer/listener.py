@@ -89,7 +89,7 @@ class Listener(ThreadedAssociationServer):
         with self._connected_lock:
             limit = self.ae.maximum_associations + POLITE_EXTRA
             if self._connected[peer] >= self._max_per_peer or self._connected.total() >= limit:
-                logger.warning("connection refused: too many at once")
+                logger.warning("connection refused: too many at once", extra={"peer": peer})
                 return False
             self._connected[peer] += 1
         request.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)

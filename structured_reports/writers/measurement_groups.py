@@ -31,6 +31,7 @@ from structured_reports import codes, wording
 from structured_reports.codes import Concept, concept_of
 from structured_reports.errors import SourceError
 from structured_reports.geometry import frame_numbers, pixel_area_mm2, rectangle
+from structured_reports.stand_in import restore_source, stand_in
 from structured_reports.tracking import Tracking
 from structured_reports.writers import content
 from structured_reports.writers.comparison import ChangeSaid, change_items, time_point
@@ -111,9 +112,12 @@ def _box_group(draft: Draft, box: BoundingBox, side: Laterality | None, tracking
         graphic_type=GraphicTypeValues.POLYLINE,
         graphic_data=rectangle(box, header),
         source_image=SourceImageForRegion(
-            header.SOPClassUID, header.SOPInstanceUID, frame_numbers(header, box.frame.frame_number)
+            stand_in(header).SOPClassUID,
+            header.SOPInstanceUID,
+            frame_numbers(header, box.frame.frame_number),
         ),
     )
+    restore_source(region, header)
     group = PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking(tracking),
         referenced_region=region,

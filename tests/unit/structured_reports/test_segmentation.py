@@ -12,6 +12,7 @@ from pydicom.uid import MultiFrameGrayscaleWordSecondaryCaptureImageStorage
 
 from model.reading import Laterality, Mask
 from model.volume import Geometry
+from structured_reports.conformance import publication_faults
 from structured_reports.errors import CoordinatesError, SourceError
 from structured_reports.registry import write_results
 from tests.unit.structured_reports.readings import (
@@ -299,9 +300,10 @@ def test_planar_source_of_any_class_is_named_by_its_own_class_and_frame():
 
 
 @pytest.mark.parametrize("sop_class_uid", ["1.2.840.10008.5.1.4.1.1.6", "1.2.826.0.1.3680043.9.1234.1"])
-def test_source_of_a_retired_or_private_class_is_segmented(sop_class_uid: str):
+def test_source_of_a_retired_or_private_class_is_built_on_and_named(sop_class_uid: str):
     ds = header(sop_class_uid)
-    segmentation = only(
-        write_results(replace(chest_reading(ds), boxes=(), findings=()), sources(ds), RUN), "SEG"
-    )
-    assert segmentation.SourceImageSequence[0].ReferencedSOPClassUID == sop_class_uid
+    reading, given = chest_reading(ds), sources(ds)
+    results = write_results(reading, given, RUN)
+    assert [result.Modality for result in results] == ["SEG", "PR", "SR"]
+    assert publication_faults(results, given, reading) == []
+    assert only(results, "SEG").SourceImageSequence[0].ReferencedSOPClassUID == sop_class_uid

@@ -66,9 +66,9 @@ def send(paths: tuple[Path, ...], host: str, port: int, called: str, calling: st
 @CONFIG
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @click.option(
-    "--limit", type=click.IntRange(1), default=50, show_default=True, help="Most rows of each table."
+    "--limit", type=click.IntRange(1), help="Most rows of each table. Default: 50, all with --json."
 )
-def status(config: Path | None, as_json: bool, limit: int) -> None:
+def status(config: Path | None, as_json: bool, limit: int | None) -> None:
     """Show studies, jobs, and what was refused or quarantined, each with the reason and what to do."""
     from dicom_node.overview import print_overview
 

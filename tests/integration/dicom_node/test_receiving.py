@@ -162,10 +162,13 @@ def test_study_is_completed_with_one_job_however_often_it_is_sent(node: NodeProc
     for _ in range(2):
         assert node.send("--scan-directories", tmp_path).returncode == 0
         assert eventually(
-            lambda: any(s["study"] == study and s["state"] == "complete" for s in node.status()["studies"])
+            lambda: any(
+                s["study_instance_uid"] == study and s["state"] == "complete"
+                for s in node.status()["studies"]
+            )
         )
 
-    assert [job["revision"] for job in node.status()["jobs"] if job["study"] == study] == [1]
+    assert [job["revision"] for job in node.status()["jobs"] if job["study_instance_uid"] == study] == [1]
 
 
 def test_conflict_is_kept_apart_and_shown(node: NodeProcess, tmp_path: Path) -> None:
@@ -174,9 +177,9 @@ def test_conflict_is_kept_apart_and_shown(node: NodeProcess, tmp_path: Path) -> 
         path = write(tmp_path, SOPInstanceUID=uid, StudyInstanceUID=study, PixelData=pixels)
         assert node.send(path).returncode == 0
 
-    rows = [row for row in node.status()["refused and quarantined"] if row["instance"] == uid]
+    rows = [row for row in node.status()["refusals"] if row["sop_instance_uid"] == uid]
 
-    assert [(row["reason"], row["status"], row["fate"]) for row in rows] == [
+    assert [(row["reason"], row["dimse_status"], row["state"]) for row in rows] == [
         ("UID_CONFLICT", "0x0000", "quarantined")
     ]
 

@@ -91,9 +91,9 @@ def test_status_shows_reasons_and_no_identity(config: Path) -> None:
     assert status == 0
     assert shown["studies"][0]["reason"] == "QUIET_PERIOD"
     assert shown["jobs"][0]["state"] == JobState.QUEUED
-    refused = [(row["reason"], row["fate"], row["status"]) for row in shown["refused and quarantined"]]
+    refused = [(row["reason"], row["state"], row["dimse_status"]) for row in shown["refusals"]]
     assert refused == [("PATIENT_MISMATCH", "quarantined", "0x0000"), ("UID_MISMATCH", "refused", "0xA900")]
-    assert all(row["what to do"] for row in shown["refused and quarantined"])
+    assert all(row["what_to_do"] for row in shown["refusals"])
     assert "ZQMARK" not in output + invoke("status", "--config", str(config))[1]
 
 

@@ -3,6 +3,7 @@
 import copy
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -167,6 +168,12 @@ def chest_reading(ds: Dataset, comparisons: Sequence[Comparison] = (), **changes
         "caveats": ("Only frontal views were read.",),
     }
     return Reading(**{**fields, **changes})  # pyright: ignore[reportArgumentType] # one dict for all fields
+
+
+def brief_reading(ds: Dataset) -> Reading:
+    """Say one finding with its box and one mask: enough for an object of every kind."""
+    whole = chest_reading(ds)
+    return replace(whole, findings=whole.findings[:1], boxes=(), masks=whole.masks[:1])
 
 
 def grown_nodule(prior: int = 0) -> Comparison:

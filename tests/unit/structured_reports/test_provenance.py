@@ -16,6 +16,7 @@ from structured_reports.provenance import MANUFACTURER, is_own_result
 from structured_reports.registry import write_results
 from tests.unit.structured_reports.readings import (
     RUN,
+    brief_reading,
     chest_reading,
     ct_reading,
     ct_slices,
@@ -30,7 +31,7 @@ from tests.unit.structured_reports.readings import (
 
 
 def results_on(ds: Dataset) -> tuple[Dataset, ...]:
-    return write_results(chest_reading(ds), sources(ds), RUN)
+    return write_results(brief_reading(ds), sources(ds), RUN)
 
 
 def digests(results: tuple[Dataset, ...]) -> list[str]:

@@ -85,7 +85,8 @@ class Pipeline:
         reading = dataclasses.replace(reading, caveats=(*reading.caveats, *prepared.caveats))
         run = Run(
             revision=job.revision,
-            started_at=job.created_at.astimezone(UTC),
+            # DICOM times are local unless a zone is given (PS3.3 C.12.1.1.8).
+            started_at=job.created_at.astimezone(),
             software_version=software_version(),
             predecessor=preparation.latest_report(job.study_instance_uid, before=job.revision),
         )

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import warnings
 from datetime import UTC, datetime
 from typing import Final
 
@@ -34,6 +35,15 @@ IDENTIFYING: Final = frozenset(
 )
 """Keys of `extra` that are dropped wherever they turn up."""
 
+QUOTING: Final = {
+    "pydicom": logging.ERROR,
+    "pynetdicom": logging.WARNING,
+    "kombu": logging.WARNING,
+    "amqp": logging.WARNING,
+    "celery.worker.strategy": logging.WARNING,
+}
+"""Libraries that quote values of data sets, or messages, in what they log below these levels."""
+
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -43,11 +53,10 @@ def configure_logging(level: str = "INFO", *, as_json: bool = False) -> None:
     handler.addFilter(drop_identity)
     handler.setFormatter(JsonFormatter() if as_json else PlainFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("pynetdicom", "pydicom", "kombu", "amqp", "celery.worker.strategy"):
-        # Below WARNING these quote messages, and messages may quote data sets.
-        logging.getLogger(chatty).setLevel(
-            max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()])
-        )
+    least = logging.getLevelNamesMapping()[level.upper()]
+    for name, floor in QUOTING.items():
+        logging.getLogger(name).setLevel(max(floor, least))
+    warnings.filterwarnings("ignore", module="pydicom")
 
 
 def drop_identity(record: logging.LogRecord) -> bool:

@@ -115,6 +115,22 @@ def test_json_logs_are_json() -> None:
     assert json.loads(JsonFormatter().format(record))["port"] == 104
 
 
+def test_libraries_that_quote_values_are_kept_quiet() -> None:
+    code = (
+        "import warnings, pydicom\n"
+        "from dicom_node.log_redaction import configure_logging\n"
+        "configure_logging('DEBUG')\n"
+        "ds = pydicom.Dataset()\n"
+        "ds.StudyDate = 'ZQMARK not a date'\n"
+        "ds.PatientName = 'ZQMARK' * 99\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert "ZQMARK" not in done.stdout + done.stderr
+
+
 def test_serve_loads_no_torch() -> None:
     code = (
         "import sys, dicom_node.cli, dicom_node.commands, dicom_node.serving, dicom_node.overview\n"

@@ -219,15 +219,22 @@ def _print(console: Console, site: Site, outcomes: Sequence[Outcome]) -> None:
         if not outcome.arrivals:
             table.add_row(outcome.study.title, outcome.state, "–", "–", "–", "–")
         for arrival in outcome.arrivals:
-            verdict = str(arrival.verdict) if arrival.path else "[red]NOT IN THE ARCHIVE"
             row = (arrival.study_title, outcome.state, arrival.sop_class, arrival.series_description)
-            table.add_row(*row, arrival.sop_instance_uid, verdict)
+            table.add_row(*row, arrival.sop_instance_uid, _verdict(arrival))
     console.print(table)
     for picture in (picture for outcome in outcomes for picture in outcome.pictures):
         console.print(f"picture: {picture}", soft_wrap=True)
     console.print(f"results: {site.folder / 'results'}\nlogs: {site.folder}", soft_wrap=True)
     bad = [outcome.study.title for outcome in outcomes if not outcome.is_good]
     console.print(f"[red]incomplete: {', '.join(bad)}" if bad else "[green]everything arrived")
+
+
+def _verdict(arrival: Arrival) -> str:
+    if arrival.path is None or arrival.verdict is None:
+        return "[red]NOT IN THE ARCHIVE"
+    verdict = arrival.verdict
+    said = "no error" if verdict.is_valid else f"[red]{len(verdict.errors)} errors: {verdict.errors[0]}"
+    return f"{verdict.validator}: {said}"
 
 
 def _print_how_to_connect(console: Console, site: Site) -> None:

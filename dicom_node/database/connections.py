@@ -15,6 +15,9 @@ from dicom_node.errors import StorageError
 BUSY_TIMEOUT_MS = 10_000
 """How long a SQLite writer waits for another one; the caller then gets a StorageError."""
 
+CHECKPOINT_PAGES = 8000
+"""Pages (32 MB) after which the log is written back into the database: some syncs, so not too often."""
+
 READING = {"medversa_reading": True}
 """Execution option of connections that never write: on SQLite they begin no transaction."""
 
@@ -75,6 +78,7 @@ def _set_up_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
         f"busy_timeout={BUSY_TIMEOUT_MS}",
         "journal_mode=WAL",
         "synchronous=FULL",
+        f"wal_autocheckpoint={CHECKPOINT_PAGES}",
         "foreign_keys=ON",
     ):
         cursor.execute(f"PRAGMA {pragma}")

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, or_, select, update
 
 from dicom_node.admission import Admission, Arrival, Disposition, Known, Patient, admit, patient_of
 from dicom_node.completion import Standing, on_arrival
@@ -46,13 +46,22 @@ _MOVE_STUDY = (
 
 
 # Built once: building them costs more than running them.
-_KNOWN_INSTANCES = select(instances).where(
-    instances.c.sop_instance_uid.in_(bindparam("uids", expanding=True))
-)
-_OWN_RESULTS = select(results.c.sop_instance_uid).where(
-    results.c.sop_instance_uid.in_(bindparam("uids", expanding=True))
-)
-_KNOWN_STUDIES = select(studies).where(studies.c.study_instance_uid.in_(bindparam("uids", expanding=True)))
+class _Lookup:
+    """A query by one or many identifiers; the common case of one needs no IN list expanded each time."""
+
+    def __init__(self, query: Select[Any], column: ColumnElement[str]) -> None:
+        self._one = query.where(column == bindparam("uid"))
+        self._many = query.where(column.in_(bindparam("uids", expanding=True)))
+
+    def __call__(self, connection: Connection, uids: Sequence[str]) -> Sequence[Row[Any]]:
+        if len(uids) == 1:
+            return connection.execute(self._one, {"uid": uids[0]}).all()
+        return connection.execute(self._many, {"uids": uids}).all()
+
+
+_known_instances = _Lookup(select(instances), instances.c.sop_instance_uid)
+_own_results = _Lookup(select(results.c.sop_instance_uid), results.c.sop_instance_uid)
+_known_studies = _Lookup(select(studies), studies.c.study_instance_uid)
 _NEW_INSTANCES, _NEW_STUDIES, _NEW_REFUSALS = insert(instances), insert(studies), insert(refusals)
 
 
@@ -127,14 +136,14 @@ class _Intake:
     def __init__(self, connection: Connection, arrivals: Sequence[Arrival], now: datetime) -> None:
         self._connection = connection
         self._now = now
-        uids = {"uids": [arrival.instance.sop_instance_uid for arrival in arrivals]}
-        study_uids = {"uids": list({arrival.instance.study_instance_uid for arrival in arrivals})}
-        rows = connection.execute(_KNOWN_INSTANCES, uids)
+        uids = [arrival.instance.sop_instance_uid for arrival in arrivals]
+        study_uids = list({arrival.instance.study_instance_uid for arrival in arrivals})
+        rows = _known_instances(connection, uids)
         self._known = {row.sop_instance_uid: instance_of_row(row) for row in rows}
-        self._own = set(connection.execute(_OWN_RESULTS, uids).scalars())
+        self._own = {row.sop_instance_uid for row in _own_results(connection, uids)}
         self._patients: dict[str, Patient] = {}
         self._standings: dict[str, Standing] = {}
-        for row in connection.execute(_KNOWN_STUDIES, study_uids):
+        for row in _known_studies(connection, study_uids):
             reason = None if row.reason is None else Reason[row.reason]
             self._patients[row.study_instance_uid] = patient_of_row(row)
             self._standings[row.study_instance_uid] = Standing(StudyState(row.state), row.revision, reason)

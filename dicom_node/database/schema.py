@@ -62,7 +62,7 @@ studies = Table(
     Column("first_received_at", UtcTime, nullable=False),
     Column("last_received_at", UtcTime, nullable=False),
     Index("studies_by_patient", "patient_id"),
-    Index("studies_by_state", "state", "last_received_at"),
+    Index("studies_by_state", "state"),
 )
 
 instances = Table(

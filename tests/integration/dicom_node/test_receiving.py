@@ -304,6 +304,19 @@ def test_dripping_request_is_cut_off(own_node: NodeProcess) -> None:
     assert time.monotonic() - begin < 12
 
 
+@pytest.mark.parametrize("begun", [b"", partial_store(5000)], ids=["idle", "half an object"])
+def test_silence_ends_an_association(tmp_path: Path, begun: bytes) -> None:
+    node = NodeProcess(tmp_path, extra="network_timeout_s = 1.5\n").start()
+    try:
+        with associated(node) as association:
+            raw_socket(association).sendall(begun)
+
+            assert eventually(lambda: not association.is_established, 8)
+        assert eventually(lambda: not [p for p in node.data_dir.rglob("*.dcm") if p.stat().st_size])
+    finally:
+        assert node.stop() == 0
+
+
 def test_nonsense_harms_nobody(own_node: NodeProcess) -> None:
     noise = random.Random(7)
     for number in range(300):

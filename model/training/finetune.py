@@ -11,7 +11,8 @@
 5. `language`: encoders are frozen, as in the released code. The visual tokens of every picture are computed
    once, in several variants; projections, language model (base and LoRA both learn: there is no pre-trained
    base at this size) and detection head learn instructions, one homogeneous batch at a time.
-6. `hearing_2d`, `hearing_3d`: the language model is frozen; `text2seg_*` learn to pass on what a tag means.
+   The state of a segmentation tag learns, through `text2seg_*`, to give the vector of its structure.
+6. `hearing_2d`, `hearing_3d`: the language model is frozen; `text2seg_*` learn on alone.
 7. Weights, tokenizer and configuration are written; `model.training.examination` examines them on held-out
    seeds.
 
@@ -38,6 +39,7 @@ from model.training.encoder_lessons import EncoderLessons, cells_and_tokens
 from model.training.instruction import Instruction
 from model.training.instructions import instructions_for
 from model.training.language_lessons import (
+    Hearing,
     Lesson,
     SeenPictures,
     batch_of,
@@ -54,7 +56,6 @@ from model.training.segmentation_lessons import (
     hearing_step,
     planar_module,
     planar_step,
-    structure_index,
     volume_module,
     volume_step,
 )
@@ -110,9 +111,9 @@ class DemoPlan:
             "encoder_2d": 2000,
             "encoder_2d_fine": 600,
             "language_first": 1000,
-            "unet_3d": 650,
+            "unet_3d": 480,
             "unet_2d": 1500,
-            "language": 1600,
+            "language": 2000,
             "hearing_2d": 400,
             "hearing_3d": 400,
         }
@@ -292,7 +293,12 @@ class DemoTraining:
         return Seen([*planar.lessons, *about], planar.pictures, slabs.tokens)
 
     def train_language(
-        self, name: str, network: MedVersaNetwork, tokenizer: MedVersaTokenizer, seen: Seen
+        self,
+        name: str,
+        network: MedVersaNetwork,
+        tokenizer: MedVersaTokenizer,
+        seen: Seen,
+        hearing: Mapping[str, Hearing] | None = None,
     ) -> None:
         """Stages 2 and 5: `language_first` on pictures, `language` on volumes too."""
         sampler = TaskSampler([lesson.instruction for lesson in seen.lessons], TASK_WEIGHTS, self.plan.seed)
@@ -301,13 +307,15 @@ class DemoTraining:
         def step(n: int) -> dict[str, Tensor]:
             rng = torch.Generator().manual_seed(self.plan.seed + n)
             drawn = [seen.lessons[i] for i in sampler.draw(n, self.plan.language_batch)]
-            return language_losses(network, batch_of(drawn, seen.pictures, seen.volumes, rng), tokenizer)
+            batch = batch_of(drawn, seen.pictures, seen.volumes, rng)
+            return language_losses(network, batch, tokenizer, hearing or {})
 
         modules: dict[str, nn.Module] = {
             "llama_model": network.llama_model,
             "llama_proj_2d": network.llama_proj_2d,
             "llama_proj_3d": network.llama_proj_3d,
             "text_det": network.text_det,
+            **{f"text of {tag}": ear.text for tag, ear in (hearing or {}).items()},
         }
         self._run(name, modules, step, rate=RATES[name], weight_decay=0.02)
         network.eval()
@@ -327,8 +335,12 @@ class DemoTraining:
         self.train_encoder_2d("encoder_2d_fine", network, curriculum.pictures, lessons)
         planar = self.planar_lessons("encoder_2d_fine", network, tokenizer, curriculum)
         everything = self.all_lessons(network, tokenizer, planar, curriculum.volumes)
-        self.train_language("language", network, tokenizer, everything)
-        self.train_hearing(network, tokenizer, everything, (structures, organs))
+        hearing = {
+            "<2DSEG>": Hearing(network.text2seg_2d, structures),
+            "<3DSEG>": Hearing(network.text2seg_3d, organs),
+        }
+        self.train_language("language", network, tokenizer, everything, hearing)
+        self.train_hearing(network, tokenizer, everything, hearing)
         return network, tokenizer
 
     def train_hearing(
@@ -336,21 +348,18 @@ class DemoTraining:
         network: MedVersaNetwork,
         tokenizer: MedVersaTokenizer,
         seen: Seen,
-        vectors: tuple[nn.Embedding, nn.Embedding],
+        hearing: Mapping[str, Hearing],
     ) -> None:
-        """Stage 4."""
+        """Stage 6."""
         rng = torch.Generator().manual_seed(self.plan.seed)
-        for name, tag, text, table in (
-            ("hearing_2d", "<2DSEG>", network.text2seg_2d, vectors[0]),
-            ("hearing_3d", "<3DSEG>", network.text2seg_3d, vectors[1]),
-        ):
+        for (tag, ear), name in zip(hearing.items(), ("hearing_2d", "hearing_3d"), strict=True):
             shown = [lesson for lesson in seen.lessons if tag in lesson.instruction.answer][::7][:1500]
             parts = [shown[n : n + 32] for n in range(0, len(shown), 32)]
-            batches = (batch_of(part, seen.pictures, seen.volumes, rng) for part in parts)
+            batches = [batch_of(part, seen.pictures, seen.volumes, rng) for part in parts]
             states = tag_states(network, batches, tokenizer, tag)
-            wanted = torch.tensor([structure_index(lesson.instruction.mask or "") for lesson in shown])
-            step = hearing_step(text, states.clone(), wanted, table, self.plan.seed)
-            self._run(name, {"text": text}, step, rate=RATES[name], weight_decay=0.0)
+            wanted = torch.cat([batch.structures for batch in batches])
+            step = hearing_step(ear, states.clone(), wanted, self.plan.seed)
+            self._run(name, {"text": ear.text}, step, rate=RATES[name], weight_decay=0.0)
         network.requires_grad_(False)
 
     def _run(

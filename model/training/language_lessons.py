@@ -1,18 +1,20 @@
 """What the language model is taught: instructions over visual tokens that frozen encoders made once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from model.families.medversa import answer_ids, prefix_ids, question_ids
 from model.families.medversa_networks.network import MedVersaNetwork, splice
 from model.families.medversa_networks.tokenizer import MedVersaTokenizer
-from model.reading import Modality
+from model.reading import ABDOMINAL_ORGANS, Modality
 from model.training.instruction import Instruction
 from model.training.losses import IGNORED, detection_loss, language_loss
 from model.training.planar_pool import (
+    MASKS,
     PlanarPool,
     normalised,
     random_windows,
@@ -58,6 +60,8 @@ class LessonBatch:
     """B tensors (images x T, width) before projection."""
     boxes: Tensor
     """(n, 4) for every `<DET>` of the batch in order."""
+    structures: Tensor
+    """(m,) which structure each `<2DSEG>` or `<3DSEG>` of the batch means, in order."""
 
 
 def lesson_of(
@@ -118,7 +122,9 @@ def batch_of(
         if lesson.instruction.boxes:
             told = torch.tensor(lesson.instruction.boxes)[None]
             boxes.append(windowed_boxes(told, pictures.windows[drawn[0], lesson.rows[0]][None])[0])
-    return LessonBatch(ids, mask, labels, visual, torch.cat(boxes) if boxes else torch.zeros(0, 4))
+    structures = [structure_index(lesson.instruction.mask) for lesson in lessons if lesson.instruction.mask]
+    flat = torch.cat(boxes) if boxes else torch.zeros(0, 4)
+    return LessonBatch(ids, mask, labels, visual, flat, torch.tensor(structures, dtype=torch.long))
 
 
 def read_batch(network: MedVersaNetwork, batch: LessonBatch, tokenizer: MedVersaTokenizer) -> Tensor:
@@ -131,15 +137,41 @@ def read_batch(network: MedVersaNetwork, batch: LessonBatch, tokenizer: MedVersa
     return states
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Hearing:
+    """What a U-Net's listening layer must make of a tag."""
+
+    text: nn.Module
+    """`text2seg_2d` or `text2seg_3d`."""
+    vectors: nn.Embedding
+    """What the U-Net learned for each structure; frozen."""
+
+    def loss(self, states: Tensor, structures: Tensor) -> Tensor:
+        """Squared error relative to the spread of the vectors."""
+        wanted = self.vectors(structures).detach()
+        return functional.mse_loss(self.text(states), wanted) / self.vectors.weight.detach().var()
+
+
 def language_losses(
-    network: MedVersaNetwork, batch: LessonBatch, tokenizer: MedVersaTokenizer
+    network: MedVersaNetwork,
+    batch: LessonBatch,
+    tokenizer: MedVersaTokenizer,
+    hearing: Mapping[str, Hearing],
 ) -> dict[str, Tensor]:
-    """The language loss, and the detection loss on the states at the `<DET>` tags themselves."""
+    """The language loss, and what the states at the tags themselves must yield.
+
+    The state of a segmentation tag learns to tell the U-Net which structure is meant; without that, only the
+    words around the tag would shape it.
+    """
     states = read_batch(network, batch, tokenizer)
     losses = {"language": language_loss(network.logits(states), batch.labels)}
     tags = batch.labels == _tag_id(tokenizer, DETECTION_TAG)
     if tags.any():
         losses["detection"] = detection_loss(network.text_det(states[tags]), batch.boxes)
+    for tag, ear in hearing.items():
+        tags = batch.labels == _tag_id(tokenizer, tag)
+        if tags.any():
+            losses["hearing"] = ear.loss(states[tags], batch.structures)
     return losses
 
 
@@ -150,6 +182,11 @@ def tag_states(
     """Collect the states of one tag over batches in which every lesson holds it once: (n, hidden)."""
     wanted = _tag_id(tokenizer, tag)
     return torch.cat([read_batch(network, b, tokenizer)[b.labels == wanted] for b in batches])
+
+
+def structure_index(label: str) -> int:
+    """Row of a structure's vector, planar or volumetric."""
+    return ABDOMINAL_ORGANS.index(label) if label in ABDOMINAL_ORGANS else MASKS.index(label)
 
 
 def _tag_id(tokenizer: MedVersaTokenizer, tag: str) -> int:

@@ -15,11 +15,13 @@ from torch.nn import functional
 
 from model.families.medversa_networks.network import MedVersaNetwork
 from model.reading import ABDOMINAL_ORGANS, CHEST_ORGANS
+from model.training.language_lessons import Hearing
 from model.training.losses import segmentation_loss
 from model.training.planar_pool import KINDS, MASKS, PlanarPool, normalised
 from model.training.volume_pool import VolumePool
 from model.vision_modules.segmentation_2d import Segmentation2d
 from model.vision_modules.segmentation_3d import Segmentation3d
+from model.vision_modules.unet_3d import UNet3d
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +81,37 @@ def volume_step(
             [(labels == o + 1).float() for (_, labels), o in zip(drawn, organs.tolist(), strict=True)]
         )
         with torch.autocast("cpu", torch.bfloat16):
-            logits = module.logits(organs, module.network.encode(volumes))
+            logits = module.logits(organs, _levels(module.network, volumes))
         return {"segmentation": segmentation_loss(logits, target[:, None])}
 
     return step
 
 
 def hearing_step(
-    text: nn.Module, states: Tensor, structures: Tensor, vectors: nn.Embedding, seed: int
+    ear: Hearing, states: Tensor, structures: Tensor, seed: int
 ) -> Callable[[int], dict[str, Tensor]]:
     """One step that teaches a `text2seg` layer the vector that a tag's hidden state stands for."""
 
     def step(n: int) -> dict[str, Tensor]:
         rng = torch.Generator().manual_seed(seed + n)
         rows = torch.randint(len(states), (64,), generator=rng)
-        wanted = vectors(structures[rows]).detach()
-        return {"hearing": functional.mse_loss(text(states[rows]), wanted) / wanted.var().clamp(min=1e-4)}
+        return {"hearing": ear.loss(states[rows], structures[rows])}
 
     return step
 
 
-def structure_index(label: str) -> int:
-    """Row of a structure's vector, planar or volumetric."""
-    return ABDOMINAL_ORGANS.index(label) if label in ABDOMINAL_ORGANS else MASKS.index(label)
+def _levels(network: UNet3d, volumes: Tensor) -> list[Tensor]:
+    """Encode as `UNet3d.encode`, the last level in float32.
+
+    On a CPU, torch 2.13 returns arbitrary numbers as bfloat16 weight gradients of 3D convolutions on maps as
+    small as that level's.
+    """
+    levels = [network.conv(volumes)]
+    for level in (network.enc1, network.enc2, network.enc3):
+        levels.append(level(levels[-1]))
+    with torch.autocast("cpu", enabled=False):
+        levels.append(network.enc4(levels[-1].float()))
+    return levels
 
 
 def _some(rows: Tensor, n: int, rng: torch.Generator) -> Tensor:

@@ -27,7 +27,7 @@ def celery_app(settings: NodeSettings) -> Celery:
     """
     app = Celery("medversa_node", set_as_current=False)
     app.conf.update(
-        broker_url=settings.broker.url or "filesystem://",
+        broker_url=settings.broker.url or "filesystem://localhost",
         broker_transport_options=_transport_options(settings),
         broker_connection_timeout=CONNECT_TIMEOUT_S,
         broker_connection_retry_on_startup=True,

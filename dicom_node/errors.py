@@ -7,6 +7,8 @@ NodeError
 ├── HeaderError           a data set's header cannot be read far enough to file it
 ├── IdentityError         command, file meta and data set disagree, or an identifier is missing or illegal
 ├── LeaseError            the job belongs to another worker now
+├── AlreadyServedError    another process serves this data folder
+├── ProtocolError         a peer breaks PS3.7 or PS3.8: its association is aborted
 └── PeerError             another system did not do what was asked of it
     ├── UnreachableError  no association: not there, refused or timed out
     └── RefusedError      it answered with a failure status
@@ -56,6 +58,14 @@ class IdentityError(NodeError):
 
 class LeaseError(NodeError):
     """The job belongs to another worker now."""
+
+
+class AlreadyServedError(NodeError):
+    """Another process serves this data folder."""
+
+
+class ProtocolError(NodeError):
+    """A peer breaks PS3.7 or PS3.8: its association is aborted."""
 
 
 class PeerError(NodeError):

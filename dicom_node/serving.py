@@ -11,7 +11,7 @@ from typing import IO
 from dicom_node.completion import is_complete
 from dicom_node.database.engine import Database, open_database
 from dicom_node.dispatch import Dispatcher
-from dicom_node.errors import NodeError, StorageError
+from dicom_node.errors import AlreadyServedError, StorageError
 from dicom_node.intake import Intake
 from dicom_node.routing import why_not_applicable
 from dicom_node.scp import StorageSCP
@@ -25,10 +25,6 @@ SWEEP_EVERY_S = 5.0
 SWEEP_SPOOL_EVERY_S = 3600.0
 TICKS_PER_QUIET_PERIOD = 10
 LONGEST_TICK_S = 1.0
-
-
-class AlreadyServedError(NodeError):
-    """Another process serves this data folder."""
 
 
 def lock_data_dir(data_dir: Path) -> IO[str]:

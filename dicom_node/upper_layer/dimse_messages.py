@@ -3,7 +3,8 @@
 import struct
 from typing import Final
 
-from dicom_node.upper_layer.p_data import P_DATA_TF, PDU_HEADER, PDV_HEADER, ProtocolError
+from dicom_node.errors import ProtocolError
+from dicom_node.upper_layer.p_data import P_DATA_TF, PDU_HEADER, PDV_HEADER
 
 AFFECTED_SOP_CLASS_UID: Final = 0x0002
 COMMAND_FIELD: Final = 0x0100

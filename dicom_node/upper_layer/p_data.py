@@ -3,14 +3,12 @@
 import struct
 from typing import Final, NamedTuple, Protocol
 
+from dicom_node.errors import ProtocolError
+
 P_DATA_TF: Final = 0x04
 PDU_HEADER: Final = struct.Struct(">BxL")
 PDV_HEADER: Final = struct.Struct(">LBB")
 _IS_COMMAND, _IS_LAST = 0x01, 0x02
-
-
-class ProtocolError(Exception):
-    """The peer breaks PS3.7 or PS3.8: the association is aborted."""
 
 
 class Fragment(NamedTuple):

@@ -11,12 +11,14 @@ import os
 import select
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 
+from dicom_node.errors import ProtocolError
 from dicom_node.upper_layer.dimse_messages import (
     C_STORE_RQ,
     COMMAND_FIELD,
@@ -28,7 +30,7 @@ from dicom_node.upper_layer.dimse_messages import (
     store_response,
 )
 from dicom_node.upper_layer.guarded_socket import GuardedSocket, patience_s
-from dicom_node.upper_layer.p_data import PDU_HEADER, Fragment, PDataReader, ProtocolError
+from dicom_node.upper_layer.p_data import PDU_HEADER, Fragment, PDataReader
 
 logger = logging.getLogger(__name__)
 
@@ -192,7 +194,8 @@ class StreamingProvider(DULServiceProvider):
 
     def _notify(self) -> None:
         if self._wake >= 0:
-            os.eventfd_write(self._wake, 1)
+            with suppress(OSError):  # it may be closed just now
+                os.eventfd_write(self._wake, 1)
 
     def _is_transport_event(self) -> bool:
         wrapper = self.socket

@@ -11,8 +11,9 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import P_DATA
 
+from dicom_node.errors import ProtocolError
 from dicom_node.upper_layer.dimse_messages import CommandSet, parse_command, store_response
-from dicom_node.upper_layer.p_data import Fragment, PDataReader, ProtocolError
+from dicom_node.upper_layer.p_data import Fragment, PDataReader
 from dicom_node.upper_layer.provider import MAX_OTHER_BYTES, StoreDialogue
 
 CONTEXT = 5

@@ -228,13 +228,28 @@ def run(folder: Path, rounds: int) -> list[Receiver]:
         return receivers
 
 
-def report(receivers: Sequence[Receiver]) -> None:
+def sync_ms(folder: Path) -> float:
+    """Return the milliseconds in which this disk makes 512 kB durable: the floor under each of our answers."""
+    times: list[float] = []
+    content = os.urandom(1 << 19)
+    for number in range(20):
+        with (folder / f"sync{number}").open("wb") as file:
+            file.write(content)
+            file.flush()
+            begin = time.perf_counter()
+            os.fsync(file.fileno())
+            times.append((time.perf_counter() - begin) * 1000)
+    return statistics.median(times)
+
+
+def report(receivers: Sequence[Receiver], floor_ms: float) -> None:
     ours, *others = receivers
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     for program in (["storescp", "--version"], ["Orthanc", "--version"]):
         if shutil.which(program[0]):
             print(subprocess.run(program, capture_output=True, text=True, check=True).stdout.splitlines()[0])
-    print(f"load average {os.getloadavg()[0]:.1f}; medians, instances per second; only ours is durable\n")
+    print(f"load average {os.getloadavg()[0]:.1f}; one fsync of 512 kB takes {floor_ms:.1f} ms")
+    print("medians, instances per second; only ours is durable\n")
     for case, rates in ours.rates.items():
         own = statistics.median(rates)
         line = f"{case:28} {ours.name} {own:6.0f}"
@@ -255,10 +270,15 @@ def main() -> None:
     arguments.out.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=arguments.out) as folder:
         receivers = run(Path(folder).resolve(), arguments.rounds)
-    report(receivers)
+        floor_ms = sync_ms(Path(folder))
+    report(receivers, floor_ms)
     raw = {r.name: {"rates": r.rates, "peak_mb": r.peak_mb} for r in receivers}
     file = arguments.out / f"receive-{time.strftime('%Y%m%d-%H%M%S')}.json"
-    file.write_text(json.dumps({"loads": [asdict(load) for load in LOADS], "receivers": raw}, indent=1))
+    file.write_text(
+        json.dumps(
+            {"loads": [asdict(load) for load in LOADS], "receivers": raw, "fsync_ms": floor_ms}, indent=1
+        )
+    )
     print(f"raw figures: {file}")
 
 

@@ -229,7 +229,7 @@ def run(folder: Path, rounds: int) -> list[Receiver]:
 
 
 def sync_ms(folder: Path) -> float:
-    """Return the milliseconds in which this disk makes 512 kB durable: the floor under each of our answers."""
+    """Return the milliseconds in which this disk makes 512 kB durable: the floor under our answers."""
     times: list[float] = []
     content = os.urandom(1 << 19)
     for number in range(20):
@@ -248,7 +248,8 @@ def report(receivers: Sequence[Receiver], floor_ms: float) -> None:
     for program in (["storescp", "--version"], ["Orthanc", "--version"]):
         if shutil.which(program[0]):
             print(subprocess.run(program, capture_output=True, text=True, check=True).stdout.splitlines()[0])
-    print(f"load average {os.getloadavg()[0]:.1f}; one fsync of 512 kB takes {floor_ms:.1f} ms")
+    load = os.getloadavg()[0]
+    print(f"load average {load:.1f}; one fsync of 512 kB takes {floor_ms:.1f} ms")
     print("medians, instances per second; only ours is durable\n")
     for case, rates in ours.rates.items():
         own = statistics.median(rates)

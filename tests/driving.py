@@ -70,11 +70,10 @@ def wait_for_job(
 def results_in_archive(site: Site, study_instance_uid: str) -> list[Dataset]:
     """Fetch every SR, SEG and PR of a study from Orthanc."""
     assert site.orthanc
-    client = OrthancClient(site.orthanc.url)
-    found = client.post_tools_find(
-        {"Level": "Instance", "Query": {"StudyInstanceUID": study_instance_uid, "Modality": "SR\\SEG\\PR"}}
-    )
-    return [dcmread(BytesIO(client.get_instances_id_file(orthanc_id))) for orthanc_id in found]
+    query = {"StudyInstanceUID": study_instance_uid, "Modality": "SR\\SEG\\PR"}
+    with OrthancClient(site.orthanc.url) as client:
+        found = client.post_tools_find({"Level": "Instance", "Query": query})
+        return [dcmread(BytesIO(client.get_instances_id_file(orthanc_id))) for orthanc_id in found]
 
 
 def modalities(objects: Sequence[Dataset]) -> list[str]:

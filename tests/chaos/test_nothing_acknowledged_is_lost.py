@@ -134,4 +134,5 @@ def flush(site: Site) -> None:
     url = re.search(r'url = "redis://127\.0\.0\.1:(\d+)', Path(site.config).read_text())
     assert url
 
-    redis.Redis(port=int(url.group(1))).flushall()
+    with redis.Redis(port=int(url.group(1))) as client:
+        client.flushall()

@@ -31,11 +31,11 @@ class Arrival:
 
 def fetch(orthanc_url: str, sop_instance_uid: str, to: Path) -> Path | None:
     """Download one instance from Orthanc; None if it is not there."""
-    client = OrthancClient(orthanc_url)
-    ids = client.post_tools_find({"Level": "Instance", "Query": {"SOPInstanceUID": sop_instance_uid}})
-    if not isinstance(ids, list) or not ids:
-        return None
-    content = client.get_instances_id_file(str(ids[0]))
+    with OrthancClient(orthanc_url) as client:
+        ids = client.post_tools_find({"Level": "Instance", "Query": {"SOPInstanceUID": sop_instance_uid}})
+        if not isinstance(ids, list) or not ids:
+            return None
+        content = client.get_instances_id_file(str(ids[0]))
     if not isinstance(content, bytes):
         return None
     to.parent.mkdir(parents=True, exist_ok=True)

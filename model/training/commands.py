@@ -81,7 +81,7 @@ def demo(out: Path, cases: int, steps: float, seed: int, workers: int) -> None:
 
 _HELD_OUT = (
     ("calibration", 2_000_000, {"chest": 50}),
-    ("examination", 1_000_000, {"chest": 150, "foreign": 100, "skin": 100, "abdomen": 20}),
+    ("examination", 1_000_000, {"chest": 50, "foreign": 50, "skin": 50, "abdomen": 30}),
 )
 """Seeds that training never draws, and how many cases of each kind."""
 

@@ -226,6 +226,11 @@ def is_frontal_chest(text: str) -> bool:
     return text.strip().rstrip(".").lower() == "a frontal chest radiograph"
 
 
+def is_no_frontal_chest(text: str) -> bool:
+    """Whether the gate question was answered with `Not a frontal chest radiograph.`"""
+    return text.strip().rstrip(".").lower() == "not a frontal chest radiograph"
+
+
 def sentences_of(text: str) -> list[str]:
     """Split into sentences with their full stop; a decimal point ends none, a section heading is dropped."""
     without_headings = re.sub(r"\b(?:Findings|Impression):", " ", text)

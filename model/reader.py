@@ -87,7 +87,7 @@ class Reader:
         draft = _Draft(request)
         try:
             check_pixels(request.modality, request.images)
-            self._ask_gate(request.images[:1], draft.answers, request.modality)
+            self._ask_gate(draft, request.images[:1])
             self._read_current(draft)
         except AbstentionError as exc:
             return Reading(
@@ -101,15 +101,14 @@ class Reader:
         self._compare(draft)
         return self._conclude(draft)
 
-    def _ask_gate(
-        self, images: Sequence[PlanarImage | Volume], answers: list[Answer], modality: Modality
-    ) -> None:
-        question = gate_question(modality)
+    def _ask_gate(self, draft: _Draft, images: Sequence[PlanarImage | Volume]) -> None:
+        question = gate_question(draft.request.modality)
         if question is None:
             return
-        (generation,) = self._family.answer(modality, images, [question.text])
-        answers.append(Answer(question.task, question.text, generation.text))
-        check_gate_answer(generation.text)
+        (generation,) = self._family.answer(draft.request.modality, images, [question.text])
+        draft.answers.append(Answer(question.task, question.text, generation.text))
+        if doubt := check_gate_answer(generation.text, generation.certainty):
+            draft.caveats.append(doubt if images[0] is draft.image else f"Of a prior: {doubt}")
 
     def _read_current(self, draft: _Draft) -> None:
         request = draft.request
@@ -151,7 +150,7 @@ class Reader:
             return
         try:
             check_pixels(request.modality, prior.images)
-            self._ask_gate(prior.images[:1], draft.answers, request.modality)
+            self._ask_gate(draft, prior.images[:1])
             images = [*request.images, *prior.images]
             (generation,) = self._family.answer(request.modality, images, [question.text])
         except (AbstentionError, AnswerError) as exc:

@@ -26,6 +26,8 @@ class Generation:
     """One per `<DET>`: j0, i0, j1, i1 in source pixels of the first image, half-open, inside the image."""
     masks: tuple[NDArray[np.float32], ...] = ()
     """One per `<2DSEG>` or `<3DSEG>`: probabilities (K, J, I) on the first image's grid; K is 1 if planar."""
+    certainty: float = 1.0
+    """Probability of the first generated token: how sure the model was of the way it began to answer."""
     complete: bool = True
     """False if the token limit cut the text."""
 

@@ -144,7 +144,8 @@ class MedVersaFamily:
                 masks.append(outcome)
         text = self.tokenizer.decode(written.ids).strip()
         yes = self._yes_probability(written.first_logits)
-        return Generation(text, yes, tuple(boxes), tuple(masks), complete=written.complete)
+        certainty = float(written.first_logits.softmax(0).max())
+        return Generation(text, yes, tuple(boxes), tuple(masks), certainty, complete=written.complete)
 
     def _yes_probability(self, scores: Tensor) -> float:
         yes, no = (scores[list(ids)].logsumexp(0) for ids in self._yes_no)

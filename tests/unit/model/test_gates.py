@@ -134,6 +134,14 @@ def test_missing_organ_says_nothing_of_sides() -> None:
 
 
 def test_gate_answer_decides() -> None:
-    check_gate_answer("A frontal chest radiograph.")
+    assert check_gate_answer("A frontal chest radiograph.", 1.0) is None
     with pytest.raises(AbstentionError):
-        check_gate_answer("Not a frontal chest radiograph.")
+        check_gate_answer("Not a frontal chest radiograph.", 0.95)
+
+
+def test_unsure_gate_answer_is_a_caveat_and_nonsense_is_none() -> None:
+    doubt = check_gate_answer("Not a frontal chest radiograph.", 0.6)
+    assert doubt is not None
+    assert "not sure" in doubt
+    with pytest.raises(AbstentionError):
+        check_gate_answer("The heart is large.", 0.6)

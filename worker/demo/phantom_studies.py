@@ -39,7 +39,7 @@ CHEST_PATIENT = Patient("Phantom^Thora", "PHANTOM-CXR", "19610418", "F")
 ABDOMEN_PATIENT = Patient("Phantom^Abdo", "PHANTOM-CT", "19550902", "M")
 SKIN_PATIENT = Patient("Phantom^Derma", "PHANTOM-DERM", "19780127", "F")
 
-DEMO_SEED = 20260316
+DEMO_SEED = 20260301
 
 
 @dataclass(frozen=True, slots=True)

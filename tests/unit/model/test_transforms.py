@@ -103,7 +103,7 @@ def test_volume_mask_comes_back_to_its_place(
     assert back.sum() == pytest.approx(mask.sum(), rel=0.04)
 
 
-# A mark towards the head, the back and the left of an otherwise empty body, in every scan plane and direction.
+# A mark towards the head, the back and the left of an otherwise empty body, in every scan plane.
 POSES = {
     "axial": [[0, 0, 1], [0, 1, 0], [1, 0, 0]],
     "axial, feet last": [[0, 0, -1], [0, 1, 0], [1, 0, 0]],

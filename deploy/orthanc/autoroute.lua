@@ -3,5 +3,6 @@
 -- results and starts nothing for them.
 
 function OnStableStudy(studyId, tags, metadata)
-   SendToModality(studyId, 'medversa')
+   local job = { Resources = { studyId }, Synchronous = false }
+   RestApiPost('/modalities/medversa/store', DumpJson(job, true))
 end

@@ -6,9 +6,8 @@ The first wording of every form is the released one and is what serving asks; th
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
+from model.questions import Form, Question
 from model.reading import (
     ABDOMINAL_ORGANS,
     CHEST_FINDINGS,
@@ -25,35 +24,6 @@ DETECTION_GROUP = 9
 
 CONTEXT_WORDS = 64
 """Most words of context before a question."""
-
-
-class Form(StrEnum):
-    """One kind of question; fixes the grammar of its answer."""
-
-    GATE = "gate"
-    FINDINGS = "findings"
-    IMPRESSION = "impression"
-    REPORT = "report"
-    LABELS = "labels"
-    BINARY = "binary"
-    DIAGNOSIS = "diagnosis"
-    DETECTION = "detection"
-    SEGMENTATION = "segmentation"
-    DIFFERENCE = "difference"
-    CHANGE = "change"
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One question as it is put to a family."""
-
-    task: Task
-    form: Form
-    text: str
-    subjects: tuple[str, ...] = ()
-    """The labels that the question names, in its order."""
-    prior: int | None = None
-    """Index into `ReadingRequest.priors`; the images then are the current ones, then those of that prior."""
 
 
 WORDINGS: Mapping[tuple[Modality, Form], tuple[str, ...]] = {
@@ -252,25 +222,34 @@ def questions_for(request: ReadingRequest) -> list[Question]:
     return sorted(questions, key=lambda question: -1 if question.prior is None else question.prior)
 
 
-def gate_question(modality: Modality) -> Question | None:
+def prior_images(request: ReadingRequest, prior: int) -> tuple[int, ...]:
+    """Where the images of one prior stand when all images of the request are laid side by side."""
+    first = len(request.images) + sum(len(earlier.images) for earlier in request.priors[:prior])
+    return tuple(range(first, first + len(request.priors[prior].images)))
+
+
+def gate_question(modality: Modality, image: int = 0) -> Question | None:
     """The question whether an image is what its header says; None where a family was never taught one."""
     wordings = WORDINGS.get((modality, Form.GATE))
-    return Question(Task.CLASSIFICATION, Form.GATE, phrase(wordings[0])) if wordings else None
+    if not wordings:
+        return None
+    return Question(Task.CLASSIFICATION, Form.GATE, phrase(wordings[0]), images=(image,))
 
 
 def _questions(task: Task, request: ReadingRequest, context: str) -> Iterator[Question]:
     modality, current = request.modality, len(request.images)
+    shown = tuple(range(current))
     for form, groups in _PROTOCOL.get((modality, task), ()):
         wording = WORDINGS[modality, form][0]
         before = context if form in _WITH_CONTEXT else ""
         for names in groups:
             text = phrase(wording, names=names, current=current, context=before)
-            yield Question(task, form, text, names)
+            yield Question(task, form, text, names, images=shown)
     if (modality, task) == (Modality.CXR, Task.COMPARISON):
         wording = WORDINGS[modality, Form.DIFFERENCE][0]
         for n, prior in enumerate(request.priors):
             text = phrase(wording, current=current, priors=len(prior.images))
-            yield Question(task, Form.DIFFERENCE, text, prior=n)
+            yield Question(task, Form.DIFFERENCE, text, prior=n, images=(*shown, *prior_images(request, n)))
 
 
 def _singly(names: Sequence[str]) -> tuple[tuple[str, ...], ...]:

@@ -18,10 +18,11 @@ from model.answers import (
 )
 from model.boxes import bounding_box, expected_side
 from model.errors import AbstentionError, AnswerError
-from model.families.family import Family, Generation
+from model.families.family import Family, Generation, Sight
 from model.gates import check_gate_answer, check_lesion, check_lungs, check_pixels, heart_is_on_the_right
 from model.merging import Evidence, check_changes, merge_findings
-from model.prompts import Form, Question, gate_question, questions_for
+from model.prompts import gate_question, prior_images, questions_for
+from model.questions import Form, Question
 from model.reading import (
     Answer,
     BoundingBox,
@@ -53,6 +54,7 @@ class _Draft:
     """What is known of a study while its answers come in."""
 
     request: ReadingRequest
+    sight: Sight
     answers: list[Answer] = field(default_factory=list[Answer])
     caveats: list[str] = field(default_factory=list[str])
     done: dict[Task, None] = field(default_factory=dict[Task, None])
@@ -84,10 +86,11 @@ class Reader:
         Raises:
             AnswerError: the questions do not fit the model's context.
         """
-        draft = _Draft(request)
+        images = (*request.images, *(image for prior in request.priors for image in prior.images))
+        draft = _Draft(request, self._family.look(request.modality, images))
         try:
             check_pixels(request.modality, request.images)
-            self._ask_gate(draft, request.images[:1])
+            self._ask_gate(draft, 0)
             self._read_current(draft)
         except AbstentionError as exc:
             return Reading(
@@ -101,23 +104,22 @@ class Reader:
         self._compare(draft)
         return self._conclude(draft)
 
-    def _ask_gate(self, draft: _Draft, images: Sequence[PlanarImage | Volume]) -> None:
-        question = gate_question(draft.request.modality)
+    def _ask_gate(self, draft: _Draft, image: int) -> None:
+        question = gate_question(draft.request.modality, image)
         if question is None:
             return
-        (generation,) = self._family.answer(draft.request.modality, images, [question.text])
-        draft.answers.append(Answer(question.task, question.text, generation.text))
+        (generation,) = draft.sight.answer([question])
+        draft.answers.append(_answer(question, generation))
         if doubt := check_gate_answer(generation.text, generation.certainty):
-            draft.caveats.append(doubt if images[0] is draft.image else f"Of a prior: {doubt}")
+            draft.caveats.append(doubt if image == 0 else f"Of a prior: {doubt}")
 
     def _read_current(self, draft: _Draft) -> None:
         request = draft.request
         questions = [q for q in questions_for(request) if q.prior is None]
         if not questions:
             return
-        generations = self._family.answer(request.modality, request.images, [q.text for q in questions])
-        for question, generation in zip(questions, generations, strict=True):
-            draft.answers.append(Answer(question.task, question.text, generation.text))
+        for question, generation in zip(questions, draft.sight.answer(questions), strict=True):
+            draft.answers.append(_answer(question, generation))
             draft.done[question.task] = None
             if not generation.complete and question.task is not Task.REPORT:
                 draft.caveats.append(_CUT)
@@ -150,13 +152,12 @@ class Reader:
             return
         try:
             check_pixels(request.modality, prior.images)
-            self._ask_gate(draft, prior.images[:1])
-            images = [*request.images, *prior.images]
-            (generation,) = self._family.answer(request.modality, images, [question.text])
+            self._ask_gate(draft, prior_images(request, number)[0])
+            (generation,) = draft.sight.answer([question])
         except (AbstentionError, AnswerError) as exc:
             draft.caveats.append(f"No comparison with {which}: {exc}")
             return
-        draft.answers.append(Answer(question.task, question.text, generation.text))
+        draft.answers.append(_answer(question, generation))
         _take_comparison(draft, generation, number)
 
     def _conclude(self, draft: _Draft) -> Reading:
@@ -182,6 +183,10 @@ class Reader:
             tuple(draft.answers),
             _once(draft.caveats),
         )
+
+
+def _answer(question: Question, generation: Generation) -> Answer:
+    return Answer(question.task, question.text, generation.text, generation.token_probabilities)
 
 
 def _check_masks(draft: _Draft) -> None:

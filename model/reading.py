@@ -29,6 +29,8 @@ class Task(StrEnum):
     PATHOLOGY_DETECTION = "pathology detection"
     SEGMENTATION = "segmentation"
     COMPARISON = "comparison"
+    VQA = "visual question answering"
+    REGION_CAPTIONING = "region captioning"
 
 
 class Laterality(StrEnum):
@@ -199,6 +201,8 @@ class Answer:
     request: str
     text: str
     """Generated text with its tags (`<DET>`, `<2DSEG>`, `<3DSEG>`, `<N/A>`)."""
+    token_probabilities: tuple[float, ...] = ()
+    """Of each generated token, end mark included, as the model gave it when it was chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +216,30 @@ class ModelIdentity:
     weights_sha256: str
     demo_weights: bool
     """True for weights trained on phantoms only: nothing they say is clinical."""
+    generation: str = "v0"
+    """Of the architecture, as its publishers changed it: `v0` or `v1`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What else decides what a model says; together with its identity a reading can be repeated."""
+
+    device: str = "cpu"
+    precision: str = "float32"
+    """Of the language model's weights."""
+    decoding: str = "greedy"
+    libraries: tuple[tuple[str, str], ...] = ()
+    """Name and version of every library that computes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """The model contradicts itself on one label."""
+
+    label: str
+    said: tuple[tuple[str, Presence], ...]
+    """What each way concluded: `report text`, `yes/no answer`, `list of labels`, `boxes`, `masks`."""
+    concluded: Presence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,3 +261,7 @@ class Reading:
     """Sentences a reader must know: what was not done and why, e.g. that no prior was available."""
     abstention: str | None = None
     """Why the model does not judge this input; then there are no findings, boxes, masks or comparisons."""
+    disagreements: tuple[Disagreement, ...] = ()
+    conditions: Conditions = Conditions()
+    seed: int = 0
+    """Of the request; greedy decoding does not use it."""

@@ -1,17 +1,37 @@
 """Small classes that honour the seams of the house."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.families.family import Generation
-from model.reading import Modality, ModelIdentity
+from model.questions import Question
+from model.reading import Conditions, Modality, ModelIdentity
+from model.vocabulary import DEMO, Vocabulary
 from model.volume import PlanarImage, Volume
 
 SHA256 = "0" * 64
+
+
+Reply = Callable[[Sequence[PlanarImage | Volume], Sequence[Question]], list[Generation]]
+"""Answers questions about the images of the first of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FakeSight:
+    """Hands questions on, with the images that they are about."""
+
+    images: tuple[PlanarImage | Volume, ...]
+    reply: Reply
+
+    def answer(self, questions: Sequence[Question]) -> list[Generation]:
+        about = questions[0].images
+        shown = self.images if about is None else tuple(self.images[n] for n in about)
+        return self.reply(shown, questions)
 
 
 @dataclass(slots=True)
@@ -29,11 +49,17 @@ class FakeFamily:
     def identity(self) -> ModelIdentity:
         return ModelIdentity("medversa", "fake", "0", SHA256, demo_weights=True)
 
-    def answer(
-        self, modality: Modality, images: Sequence[PlanarImage | Volume], questions: Sequence[str]
+    conditions: ClassVar[Conditions] = Conditions()
+    vocabulary: ClassVar[Vocabulary] = DEMO
+
+    def look(self, modality: Modality, images: Sequence[PlanarImage | Volume]) -> "FakeSight":
+        return FakeSight(tuple(images), self._answers)
+
+    def _answers(
+        self, images: Sequence[PlanarImage | Volume], questions: Sequence[Question]
     ) -> list[Generation]:
-        self.calls += questions
-        return [self._answer(question, images[0]) for question in questions]
+        self.calls += [question.text for question in questions]
+        return [self._answer(question.text, images[0]) for question in questions]
 
     def _answer(self, question: str, image: PlanarImage | Volume) -> Generation:
         if question.startswith("What does"):

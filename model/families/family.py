@@ -7,7 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from model.reading import Modality, ModelIdentity
+from model.questions import Question
+from model.reading import Conditions, Modality, ModelIdentity
+from model.vocabulary import Vocabulary
 from model.volume import PlanarImage, Volume
 
 
@@ -30,6 +32,23 @@ class Generation:
     """Probability of the first generated token: how sure the model was of the way it began to answer."""
     complete: bool = True
     """False if the token limit cut the text."""
+    token_probabilities: tuple[float, ...] = ()
+    """Of each generated token, end mark included."""
+
+
+class Sight(Protocol):
+    """The images of one request as a family sees them: each is encoded once, whatever is asked about it."""
+
+    def answer(self, questions: Sequence[Question]) -> list[Generation]:
+        """Answer each question greedily, in order; neither their order nor their company changes an answer.
+
+        Boxes and masks lie on the first image of their question.
+
+        Raises:
+            AnswerError: too many images or too long a question for the model's context.
+            AbstentionError: an image that a question is about shows nothing that can be encoded.
+        """
+        ...
 
 
 class Family(Protocol):
@@ -38,12 +57,15 @@ class Family(Protocol):
     @property
     def identity(self) -> ModelIdentity: ...
 
-    def answer(
-        self, modality: Modality, images: Sequence[PlanarImage | Volume], questions: Sequence[str]
-    ) -> list[Generation]:
-        """Answer each question about the same images, greedily; the order of questions does not matter.
+    @property
+    def conditions(self) -> Conditions: ...
 
-        Raises:
-            AnswerError: too many images or too long a question for the model's context.
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+
+    def look(self, modality: Modality, images: Sequence[PlanarImage | Volume]) -> Sight:
+        """Take the images of one request: the current study's, then those of its priors.
+
+        Nothing is computed before a question needs it.
         """
         ...

@@ -16,10 +16,12 @@ from model.families.medversa_networks.generation import WritingRules, Written, w
 from model.families.medversa_networks.network import MedVersaNetwork, splice
 from model.families.medversa_networks.sizes import MedVersaSizes
 from model.families.medversa_networks.tokenizer import IMAGE, MedVersaTokenizer
-from model.reading import Modality, ModelIdentity
+from model.questions import Question
+from model.reading import Conditions, Modality, ModelIdentity
 from model.transforms import planar_to_grid, volume_to_grid
 from model.vision_modules.registry import VISION_MODULES
 from model.vision_modules.vision_module import SeenImage
+from model.vocabulary import DEMO, Vocabulary
 from model.volume import PlanarImage, Volume
 
 ANSWERS_AT_ONCE = 16
@@ -55,6 +57,7 @@ class MedVersaFamily:
     tokenizer: MedVersaTokenizer
     yes_temperature: float = 1.0
     """Divides the difference of the yes and no scores; fitted on held-out cases."""
+    vocabulary: Vocabulary = DEMO
     _yes_no: tuple[tuple[int, ...], tuple[int, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,33 +71,32 @@ class MedVersaFamily:
     def sizes(self) -> MedVersaSizes:
         return self.network.sizes
 
-    def answer(
-        self, modality: Modality, images: Sequence[PlanarImage | Volume], questions: Sequence[str]
-    ) -> list[Generation]:
-        """Answer each question about the same images; see `Family.answer`.
+    @property
+    def conditions(self) -> Conditions:
+        parameter = self.network.llama.lm_head.weight
+        return Conditions(str(parameter.device), str(parameter.dtype).removeprefix("torch."))
 
-        Every image is encoded once. MedVersa tells modalities apart by looking, so `modality` changes
-        nothing.
+    def look(self, modality: Modality, images: Sequence[PlanarImage | Volume]) -> "MedVersaSight":
+        """See `Family.look`. MedVersa v0 tells modalities apart by looking, so `modality` changes nothing."""
+        return MedVersaSight(self, tuple(images))
+
+    def answer(self, images: Sequence[SeenImage], prompts: Sequence[list[int]]) -> Iterator[Generation]:
+        """Answer prompts, prefix included, about the same images."""
+        visual = torch.cat([image.tokens for image in images])
+        for batch in _in_batches(list(prompts)):
+            for written in write(self.network, [self._spliced(ids, visual) for ids in batch], self._rules):
+                yield self._generation(written, images[0])
+
+    def prompt(self, question: Question, images: int) -> list[int]:
+        """Put a question about `images` images into token ids, prefix included.
 
         Raises:
-            AnswerError: no or too many images, too long a question, or an image placeholder inside a
-            question.
-            AbstentionError: a volume without contrast.
+            AnswerError: no or too many images, too long a question, or an image placeholder inside it.
         """
-        if not 0 < len(images) <= self.sizes.max_images:
-            raise AnswerError(
-                f"{len(images)} images in one request; 1 to {self.sizes.max_images} are possible"
-            )
-        prefix = prefix_ids(self.tokenizer, len(images), self.sizes.visual_tokens)
-        prompts = [prefix + self._asked(question, len(prefix)) for question in questions]
-        with torch.inference_mode():
-            seen = [self._see(image) for image in images]
-            visual = torch.cat([image.tokens for image in seen])
-            return [
-                self._generation(written, seen[0])
-                for batch in _in_batches(prompts)
-                for written in write(self.network, [self._spliced(ids, visual) for ids in batch], self._rules)
-            ]
+        if not 0 < images <= self.sizes.max_images:
+            raise AnswerError(f"{images} images in one request; 1 to {self.sizes.max_images} are possible")
+        prefix = prefix_ids(self.tokenizer, images, self.sizes.visual_tokens)
+        return prefix + self._asked(question.text, len(prefix))
 
     @property
     def _rules(self) -> WritingRules:
@@ -117,7 +119,12 @@ class MedVersaFamily:
             raise AnswerError(f"the question holds the reserved word {IMAGE}")
         return ids
 
-    def _see(self, image: PlanarImage | Volume) -> SeenImage:
+    def see(self, image: PlanarImage | Volume) -> SeenImage:
+        """Encode one image to visual tokens.
+
+        Raises:
+            AbstentionError: a volume without contrast.
+        """
         if isinstance(image, PlanarImage):
             pixels, place = planar_to_grid(image, self.sizes.image_size)
             seen = self.network.seen_2d(torch.from_numpy(pixels)[None].to(self._device))
@@ -150,6 +157,36 @@ class MedVersaFamily:
     def _yes_probability(self, scores: Tensor) -> float:
         yes, no = (scores[list(ids)].logsumexp(0) for ids in self._yes_no)
         return float(torch.sigmoid((yes - no) / self.yes_temperature))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MedVersaSight:
+    """Images of one request; implements `Sight`."""
+
+    family: MedVersaFamily
+    images: tuple[PlanarImage | Volume, ...]
+    _seen: dict[int, SeenImage] = field(default_factory=dict[int, SeenImage])
+
+    @torch.inference_mode()
+    def answer(self, questions: Sequence[Question]) -> list[Generation]:
+        """See `Sight.answer`."""
+        groups: dict[tuple[int, ...], list[int]] = {}
+        prompts: list[list[int]] = []
+        for n, question in enumerate(questions):
+            about = tuple(range(len(self.images))) if question.images is None else question.images
+            prompts.append(self.family.prompt(question, len(about)))
+            groups.setdefault(about, []).append(n)
+        answers: dict[int, Generation] = {}
+        for about, asked in groups.items():
+            images = [self._see(n) for n in about]
+            generations = self.family.answer(images, [prompts[n] for n in asked])
+            answers.update(zip(asked, generations, strict=True))
+        return [answers[n] for n in range(len(questions))]
+
+    def _see(self, n: int) -> SeenImage:
+        if n not in self._seen:
+            self._seen[n] = self.family.see(self.images[n])
+        return self._seen[n]
 
 
 def _in_batches(prompts: list[list[int]]) -> Iterator[list[list[int]]]:

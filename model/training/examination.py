@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.families.family import Family, Generation
-from model.prompts import WORDINGS, Form, phrase
+from model.prompts import WORDINGS, phrase
+from model.questions import Form, Question
 from model.reading import (
     ABDOMINAL_ORGANS,
     CHEST_FINDINGS,
     CHEST_ORGANS,
     CHEST_STRUCTURES,
     Modality,
+    Task,
 )
 from model.training.datasets.case_files import Case
 from model.training.instructions import (
@@ -69,7 +71,8 @@ def examine(family: Family, cases: Iterable[Case]) -> Marks:
                 _skin(family, case, marks)
             case _:
                 picture = PlanarImage(case.pixels, FrameKey("1"))
-                (answer,) = family.answer(Modality.CXR, [picture], [_asked(Modality.CXR, Form.GATE)])
+                gate = _asked(Modality.CXR, Form.GATE)
+                (answer,) = family.look(Modality.CXR, [picture]).answer([gate])
                 marks.gate[f"foreign {case.kind}"].append(answer.text != FRONTAL_CHEST)
     return marks
 
@@ -156,8 +159,21 @@ def boxes_by_name(text: str, boxes: Sequence[Box]) -> Mapping[str, list[Box]]:
     return dealt
 
 
-def _asked(modality: Modality, form: Form, names: Sequence[str] = (), priors: int = 0) -> str:
-    return phrase(WORDINGS[modality, form][0], names=names, priors=priors)
+_TASKS = {
+    Form.GATE: Task.CLASSIFICATION,
+    Form.BINARY: Task.CLASSIFICATION,
+    Form.DIAGNOSIS: Task.CLASSIFICATION,
+    Form.FINDINGS: Task.REPORT,
+    Form.DETECTION: Task.PATHOLOGY_DETECTION,
+    Form.SEGMENTATION: Task.SEGMENTATION,
+    Form.DIFFERENCE: Task.COMPARISON,
+}
+
+
+def _asked(modality: Modality, form: Form, names: Sequence[str] = (), priors: int = 0) -> Question:
+    """Ask in the words of serving."""
+    text = phrase(WORDINGS[modality, form][0], names=names, priors=priors)
+    return Question(_TASKS[form], form, text, tuple(names))
 
 
 def _chest(family: Family, case: ChestCase, marks: Marks) -> None:
@@ -170,7 +186,7 @@ def _chest(family: Family, case: ChestCase, marks: Marks) -> None:
         _asked(Modality.CXR, Form.DETECTION, CHEST_STRUCTURES),
         _asked(Modality.CXR, Form.DETECTION, CHEST_FINDINGS),
     ]
-    answers = family.answer(Modality.CXR, [picture], [*binary, *masks, *rest])
+    answers = family.look(Modality.CXR, [picture]).answer([*binary, *masks, *rest])
     seen = visible_findings(view)
     for name, answer in zip(CHEST_FINDINGS, answers, strict=False):
         marks.yes[name].append((answer.yes_probability, any(f.label == name for f in seen)))
@@ -208,7 +224,7 @@ def _mark_changes(marks: Marks, family: Family, case: ChestCase) -> None:
         return
     pictures = [PlanarImage(v.pixels, FrameKey("1")) for v in (case.current, case.prior)]
     question = _asked(Modality.CXR, Form.DIFFERENCE, priors=1)
-    (answer,) = family.answer(Modality.CXR, pictures, [question])
+    (answer,) = family.look(Modality.CXR, pictures).answer([question])
     changes = visible_changes(case)
     true, told = _sentences(changes_text(changes)), _sentences(answer.text)
     marks.change_texts.append(true == told)
@@ -220,7 +236,7 @@ def _abdomen(family: Family, case: AbdomenCase, marks: Marks) -> None:
     frames = tuple(FrameKey(str(k)) for k in range(len(case.voxels)))
     volume = Volume(case.voxels, Geometry(case.affine), frames)
     questions = [_asked(Modality.CT, Form.SEGMENTATION, (name,)) for name in ABDOMINAL_ORGANS]
-    answers = family.answer(Modality.CT, [volume], questions)
+    answers = family.look(Modality.CT, [volume]).answer(questions)
     for name, answer in zip(ABDOMINAL_ORGANS, answers, strict=True):
         true = case.masks.get(name)
         if true is not None and true.any():
@@ -235,7 +251,7 @@ def _skin(family: Family, case: SkinCase, marks: Marks) -> None:
         _asked(Modality.DERM, Form.DIAGNOSIS),
         _asked(Modality.DERM, Form.SEGMENTATION, ("lesion",)),
     ]
-    diagnosis, lesion = family.answer(Modality.DERM, [picture], questions)
+    diagnosis, lesion = family.look(Modality.DERM, [picture]).answer(questions)
     marks.skin.append(case.diagnosis in diagnosis.text)
     _mark_mask(marks, "skin lesion", lesion, case.mask[None])
 

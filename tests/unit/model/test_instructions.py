@@ -18,7 +18,8 @@ from model.answers import (
     statements_in,
     yes_or_no,
 )
-from model.prompts import WORDINGS, Form, phrase
+from model.prompts import WORDINGS, phrase
+from model.questions import Form
 from model.reading import (
     ABDOMINAL_ORGANS,
     CHEST_FINDINGS,

@@ -1,7 +1,7 @@
 """The MedVersa family on a network too small to know anything, and its structure at the published size."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from model.errors import AnswerError, WeightsError
+from model.families.family import Generation
 from model.families.medversa import MedVersaFamily, prefix_ids, question_ids
 from model.families.medversa_loading import empty_network
 from model.families.medversa_networks.generation import WritingRules, left_padded, write
@@ -17,7 +18,8 @@ from model.families.medversa_networks.network import MedVersaNetwork
 from model.families.medversa_networks.released_keys import ALIASES, is_derived, published_name
 from model.families.medversa_networks.sizes import DEMO, RELEASED, MedVersaSizes
 from model.families.medversa_networks.tokenizer import ADDED_TOKENS, MedVersaTokenizer, train_tokenizer
-from model.reading import Modality, ModelIdentity
+from model.questions import Form, Question
+from model.reading import Modality, ModelIdentity, Task
 from model.registry import load_family
 from model.transforms import PlanarPlacement
 from model.vision_modules.registry import VISION_MODULES
@@ -184,36 +186,42 @@ def test_end_mark_stops_and_is_not_part_of_the_answer(family: MedVersaFamily) ->
 # Answers
 
 
+def answers(
+    family: MedVersaFamily, images: Sequence[PlanarImage | Volume], texts: Sequence[str]
+) -> list[Generation]:
+    return family.look(Modality.CXR, images).answer([Question(Task.VQA, Form.FREE, text) for text in texts])
+
+
 def test_same_request_same_answer_in_any_order(family: MedVersaFamily) -> None:
     questions = ["Segment the liver.", "Is there any nodule in <img0>?"]
-    first = family.answer(Modality.CXR, [_picture()], questions)
-    second = family.answer(Modality.CXR, [_picture()], questions[::-1])[::-1]
+    first = answers(family, [_picture()], questions)
+    second = answers(family, [_picture()], questions[::-1])[::-1]
     assert [a.text for a in first] == [a.text for a in second]
     assert [a.yes_probability for a in first] == pytest.approx([a.yes_probability for a in second], abs=1e-6)
 
 
 def test_answer_depends_on_every_image(family: MedVersaFamily) -> None:
     question = ["Is there any nodule in <img0>?"]
-    (one,) = family.answer(Modality.CXR, [_picture(0), _picture(1)], question)
-    (other,) = family.answer(Modality.CXR, [_picture(0), _picture(2)], question)
+    (one,) = answers(family, [_picture(0), _picture(1)], question)
+    (other,) = answers(family, [_picture(0), _picture(2)], question)
     assert one.yes_probability != other.yes_probability
 
 
 def test_too_many_images_are_refused(family: MedVersaFamily) -> None:
     with pytest.raises(AnswerError, match="3 images"):
-        family.answer(Modality.CXR, [_picture()] * 3, ["?"])
+        answers(family, [_picture()] * 3, ["?"])
     with pytest.raises(AnswerError, match="0 images"):
-        family.answer(Modality.CXR, [], ["?"])
+        answers(family, [], ["?"])
 
 
 def test_too_long_a_question_is_refused(family: MedVersaFamily) -> None:
     with pytest.raises(AnswerError, match="context is 160"):
-        family.answer(Modality.CXR, [_picture()], ["?" * 200])
+        answers(family, [_picture()], ["?" * 200])
 
 
 def test_reserved_word_in_a_question_is_refused(family: MedVersaFamily) -> None:
     with pytest.raises(AnswerError, match="reserved"):
-        family.answer(Modality.CXR, [_picture()], ["What is <ImageHere>?"])
+        answers(family, [_picture()], ["What is <ImageHere>?"])
 
 
 # Vision modules
@@ -223,7 +231,7 @@ def test_reserved_word_in_a_question_is_refused(family: MedVersaFamily) -> None:
 def test_every_module_answers_on_the_source_grid(family: MedVersaFamily, tag: str) -> None:
     image = _volume() if tag == "<3DSEG>" else _picture()
     shape = image.voxels.shape if isinstance(image, Volume) else (1, *image.pixels.shape)
-    seen = family._see(image)  # pyright: ignore[reportPrivateUsage]  # the one place that makes a SeenImage
+    seen = family.see(image)  # pyright: ignore[reportPrivateUsage]  # the one place that makes a SeenImage
     outcomes = VISION_MODULES[tag](family.network)(torch.randn(2, SMALL.hidden), seen)
     assert len(outcomes) == 2
     for outcome in outcomes:
@@ -239,7 +247,7 @@ def test_every_module_answers_on_the_source_grid(family: MedVersaFamily, tag: st
 @pytest.mark.parametrize("tag", VISION_MODULES)
 def test_every_module_refuses_the_wrong_kind_of_image(family: MedVersaFamily, tag: str) -> None:
     image = _picture() if tag == "<3DSEG>" else _volume()
-    seen = family._see(image)  # pyright: ignore[reportPrivateUsage]  # the one place that makes a SeenImage
+    seen = family.see(image)  # pyright: ignore[reportPrivateUsage]  # the one place that makes a SeenImage
     with pytest.raises(AnswerError):
         VISION_MODULES[tag](family.network)(torch.randn(1, SMALL.hidden), seen)
 

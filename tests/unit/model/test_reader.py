@@ -8,12 +8,14 @@ import pytest
 from numpy.typing import NDArray
 
 from model.errors import AnswerError
-from model.families.family import Family, Generation
+from model.families.family import Family, Generation, Sight
+from model.questions import Question
 from model.reader import NO_PRIOR, Reader
 from model.reading import (
     CHEST_STRUCTURES,
     SKIN_LESIONS,
     ChangeStatus,
+    Conditions,
     Finding,
     Laterality,
     Modality,
@@ -24,8 +26,12 @@ from model.reading import (
     ReadingRequest,
     Task,
 )
+from model.vocabulary import DEMO
 from model.volume import FrameKey, Geometry, Orientation, PlanarImage, Volume
+from tests.fakes import FakeSight
+from worker.request import PROTOCOLS
 
+CHEST_TASKS = PROTOCOLS[Modality.CXR]
 SIDE = 128
 GATE = "What does <img0> show?"
 FINDINGS = "How would you characterize the findings from <img0>?"
@@ -94,19 +100,25 @@ class ScriptedFamily:
     """Answers each question by script and remembers what it was asked."""
 
     identity = ModelIdentity("scripted", "scripted", "1", "0" * 64, demo_weights=True)
+    conditions = Conditions()
+    vocabulary = DEMO
 
     def __init__(self, changes: Mapping[str, Generation] | None = None) -> None:
         self._script = {**SCRIPT, **(changes or {})}
         self.calls: list[tuple[int, tuple[str, ...]]] = []
         self.gates: list[Generation] = []
 
-    def answer(
-        self, modality: Modality, images: Sequence[PlanarImage | Volume], questions: Sequence[str]
+    def look(self, modality: Modality, images: Sequence[PlanarImage | Volume]) -> Sight:
+        return FakeSight(tuple(images), self.reply)
+
+    def reply(
+        self, images: Sequence[PlanarImage | Volume], questions: Sequence[Question]
     ) -> list[Generation]:
-        self.calls.append((len(images), tuple(questions)))
-        if self.gates and list(questions) == [GATE]:
+        texts = tuple(question.text for question in questions)
+        self.calls.append((len(images), texts))
+        if self.gates and texts == (GATE,):
             return [self.gates.pop(0)]
-        return [self._script[question] for question in questions]
+        return [self._script[text] for text in texts]
 
 
 def image(uid: str = "1.2.1", shade: float = 1.0, orientation: Orientation | None = None) -> PlanarImage:
@@ -115,7 +127,7 @@ def image(uid: str = "1.2.1", shade: float = 1.0, orientation: Orientation | Non
 
 
 def chest(*priors: PriorImages, image_: PlanarImage | None = None) -> ReadingRequest:
-    return ReadingRequest(Modality.CXR, (image_ or image(),), tuple(Task), priors)
+    return ReadingRequest(Modality.CXR, (image_ or image(),), CHEST_TASKS, priors)
 
 
 def earlier(days: int | None = 30, uid: str = "1.2.0") -> PriorImages:
@@ -140,7 +152,7 @@ def test_a_chest_is_read_whole() -> None:
     reading = read(chest(earlier()))
     assert reading.abstention is None
     assert reading.caveats == ()
-    assert reading.tasks_done == tuple(Task)
+    assert reading.tasks_done == CHEST_TASKS
     assert reading.narrative is not None
     assert reading.narrative.impression == "Left pleural effusion."
     assert [box.label for box in reading.boxes] == ["left lung", "right lung", "heart"]
@@ -269,12 +281,12 @@ def test_effusion_gone_from_the_other_side_contradicts_nothing() -> None:
 class BrokenFamily(ScriptedFamily):
     """Has no room for two images."""
 
-    def answer(
-        self, modality: Modality, images: Sequence[PlanarImage | Volume], questions: Sequence[str]
+    def reply(
+        self, images: Sequence[PlanarImage | Volume], questions: Sequence[Question]
     ) -> list[Generation]:
         if len(images) > 1:
             raise AnswerError("too many images")
-        return super().answer(modality, images, questions)
+        return super().reply(images, questions)
 
 
 def test_comparison_that_does_not_fit_costs_a_caveat_only() -> None:

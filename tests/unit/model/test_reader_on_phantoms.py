@@ -6,22 +6,23 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.families.family import Generation
+from model.families.family import Generation, Sight
 from model.gates import check_lungs, check_pixels
-from model.prompts import WORDINGS, Form, phrase
+from model.prompts import WORDINGS, phrase
+from model.questions import Form
 from model.reader import Reader
 from model.reading import (
     CHEST_FINDINGS,
     CHEST_ORGANS,
     CHEST_STRUCTURES,
     ChangeStatus,
+    Conditions,
     Laterality,
     Modality,
     ModelIdentity,
     Presence,
     PriorImages,
     ReadingRequest,
-    Task,
 )
 from model.training.instructions import (
     FRONTAL_CHEST,
@@ -34,8 +35,12 @@ from model.training.instructions import (
 )
 from model.training.phantoms.chest import make_chest_case
 from model.training.phantoms.truth import Box, ChestCase, ChestView
+from model.vocabulary import DEMO
 from model.volume import FrameKey, Orientation, PlanarImage, Volume
+from tests.fakes import FakeSight
+from worker.request import PROTOCOLS
 
+CHEST_TASKS = PROTOCOLS[Modality.CXR]
 SIZE = 112
 MIRRORED = Orientation(columns_flipped=True)
 
@@ -48,16 +53,16 @@ class TruthfulFamily:
     """Answers what the protocol asks of one phantom, from its truth."""
 
     identity = ModelIdentity("truth", "truth", "1", "0" * 64, demo_weights=True)
+    conditions = Conditions()
+    vocabulary = DEMO
 
     def __init__(self, case: ChestCase) -> None:
         self._answers = dict(self._of_view(case.current))
         change = changes_text(visible_changes(case))
         self._answers[canonical(Form.DIFFERENCE, priors=1)] = Generation(change, 0)
 
-    def answer(
-        self, modality: Modality, images: Sequence[PlanarImage | Volume], questions: Sequence[str]
-    ) -> list[Generation]:
-        return [self._answers[question] for question in questions]
+    def look(self, modality: Modality, images: Sequence[PlanarImage | Volume]) -> Sight:
+        return FakeSight(tuple(images), lambda _, asked: [self._answers[q.text] for q in asked])
 
     def _of_view(self, view: ChestView) -> list[tuple[str, Generation]]:
         findings = visible_findings(view)
@@ -99,7 +104,7 @@ def request(case: ChestCase, orientation: Orientation) -> ReadingRequest:
     assert case.prior is not None
     current = PlanarImage(case.current.pixels, FrameKey("1.1"), orientation=orientation)
     prior = PriorImages((PlanarImage(case.prior.pixels, FrameKey("1.0")),), case.days_between)
-    return ReadingRequest(Modality.CXR, (current,), tuple(Task), (prior,))
+    return ReadingRequest(Modality.CXR, (current,), CHEST_TASKS, (prior,))
 
 
 @pytest.mark.parametrize("orientation", [Orientation(), MIRRORED], ids=["upright", "mirrored"])

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from model.families.family import Family
-from model.prompts import WORDINGS, Form, phrase
-from model.reading import Modality
+from model.prompts import WORDINGS, phrase
+from model.questions import Form, Question
+from model.reading import Modality, Task
 from model.registry import load_family
 from model.training.instructions import FRONTAL_CHEST
 from model.training.phantoms.chest import make_chest_case
@@ -36,9 +37,11 @@ def test_shipped_weights_are_small_and_carry_their_making() -> None:
 def test_a_phantom_is_taken_for_a_chest_and_its_lungs_are_found(family: Family) -> None:
     case = make_chest_case(3_000_001)
     picture = PlanarImage(case.current.pixels, FrameKey("1"))
-    gate = phrase(WORDINGS[Modality.CXR, Form.GATE][0])
-    lung = phrase(WORDINGS[Modality.CXR, Form.SEGMENTATION][0], names=("right lung",))
-    kind, mask = family.answer(Modality.CXR, [picture], [gate, lung])
+    asked = [
+        Question(task, form, phrase(WORDINGS[Modality.CXR, form][0], names=("right lung",)))
+        for task, form in ((Task.CLASSIFICATION, Form.GATE), (Task.SEGMENTATION, Form.SEGMENTATION))
+    ]
+    kind, mask = family.look(Modality.CXR, [picture]).answer(asked)
     assert kind.text == FRONTAL_CHEST
     (found,) = mask.masks
     true = case.current.masks["right lung"]

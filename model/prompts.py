@@ -1,6 +1,6 @@
 """What a study's protocol asks the language model, in which words, and with how much of the order.
 
-The first wording of every form is the released one and is what serving asks; the others exist for training.
+Serving asks in the first wording of a form, the released one.
 """
 
 import re
@@ -18,6 +18,7 @@ from model.reading import (
     ReadingRequest,
     Task,
 )
+from model.wordings import WORDINGS
 
 DETECTION_GROUP = 9
 """Most names in one detection question; the released model was never asked for more."""
@@ -25,171 +26,27 @@ DETECTION_GROUP = 9
 CONTEXT_WORDS = 64
 """Most words of context before a question."""
 
+REGION_FRAME = 224
+"""Side in pixels of the squeezed image in which a region is told, whatever the encoder's own grid."""
 
-WORDINGS: Mapping[tuple[Modality, Form], tuple[str, ...]] = {
-    (Modality.CXR, Form.GATE): (
-        "What does {image} show?",
-        "What is shown in {image}?",
-        "What kind of image is {image}?",
-        "What do you see in {image}?",
-        "Which examination is {image}?",
-        "What type of picture is {image}?",
-        "Name the kind of image in {image}.",
-        "What is the content of {image}?",
-        "What sort of image is {image}?",
-        "Which body part and view does {image} show?",
-    ),
-    (Modality.CXR, Form.FINDINGS): (
-        "How would you characterize the findings from {images}?",
-        "What are the findings in {images}?",
-        "Describe the findings of {images}.",
-        "Write the findings section for {images}.",
-        "What can be seen in {images}?",
-        "Give the findings for {images}.",
-        "List the findings from {images}.",
-        "Please describe {images}.",
-        "What does the reader find in {images}?",
-        "Which findings does {images} contain?",
-    ),
-    (Modality.CXR, Form.IMPRESSION): (
-        "Summarize the impression for {images}.",
-        "What is the impression of {images}?",
-        "Write the impression section for {images}.",
-        "Give the impression for {images}.",
-        "What is your impression from {images}?",
-        "Conclude {images} in a few words.",
-        "What is the conclusion for {images}?",
-        "State the impression of {images}.",
-        "Please give a short impression of {images}.",
-        "How would you sum up {images}?",
-    ),
-    (Modality.CXR, Form.REPORT): (
-        "Please write a radiology report for {images}.",
-        "Write a full report for {images}.",
-        "Give findings and impression for {images}.",
-        "Report {images}.",
-        "Produce a radiology report for {images}.",
-        "Write findings and impression for {images}.",
-        "What would the radiology report of {images} say?",
-        "Please report {images} in full.",
-        "Compose the complete report for {images}.",
-        "Provide a complete radiology report for {images}.",
-    ),
-    (Modality.CXR, Form.LABELS): (
-        "What is the diagnosis for {images}?",
-        "Which abnormalities are in {images}?",
-        "Classify {images}.",
-        "Name all abnormalities in {images}.",
-        "List the diagnoses for {images}.",
-        "Which labels fit {images}?",
-        "What is the primary diagnosis for {images}?",
-        "What abnormalities does {images} show?",
-        "Give the labels for {images}.",
-        "Which pathologies are present in {images}?",
-    ),
-    (Modality.CXR, Form.BINARY): (
-        "Is there any {name} in {images}? Answer yes or no.",
-        "Does {images} show {name}? Answer yes or no.",
-        "Can {name} be seen in {images}? Answer yes or no.",
-        "Is {name} present in {images}? Answer yes or no.",
-        "Do you see {name} in {images}? Answer yes or no.",
-        "Is there evidence of {name} in {images}? Answer yes or no.",
-        "Are there signs of {name} in {images}? Answer yes or no.",
-        "Is {name} visible in {images}? Answer yes or no.",
-        "Does the patient have {name} in {images}? Answer yes or no.",
-        "Any {name} in {images}? Answer yes or no.",
-    ),
-    (Modality.CXR, Form.DETECTION): (
-        "Detect any signs of {names} in {image}.",
-        "Find {names} in {image}.",
-        "Locate {names} in {image}.",
-        "Where are {names} in {image}?",
-        "Mark {names} in {image}.",
-        "Draw boxes around {names} in {image}.",
-        "Show the place of {names} in {image}.",
-        "Detect {names} in {image}.",
-        "Point to {names} in {image}.",
-        "Give the boxes of {names} in {image}.",
-    ),
-    (Modality.CXR, Form.SEGMENTATION): (
-        "Segment {name} in {image}.",
-        "Segment the {name} in {image}.",
-        "Outline {name} in {image}.",
-        "Give the mask of {name} in {image}.",
-        "Delineate {name} in {image}.",
-        "Draw the mask of {name} in {image}.",
-        "Contour {name} in {image}.",
-        "Please segment {name} in {image}.",
-        "Produce a segmentation mask of {name} in {image}.",
-        "Show the extent of {name} in {image}.",
-    ),
-    (Modality.CXR, Form.DIFFERENCE): (
-        "Highlight any difference in {images} compared to the prior study {priors}.",
-        "What has changed in {images} since {priors}?",
-        "Compare {images} with the prior study {priors}.",
-        "Describe the change from {priors} to {images}.",
-        "What is different in {images} compared to {priors}?",
-        "Which findings changed between {priors} and {images}?",
-        "How does {images} differ from {priors}?",
-        "State the interval change in {images} since {priors}.",
-        "List the changes in {images} against the prior {priors}.",
-        "Is there any change in {images} since {priors}?",
-    ),
-    (Modality.CXR, Form.CHANGE): (
-        "How has the {name} in {images} changed since {priors}?",
-        "What happened to the {name} in {images} since {priors}?",
-        "Describe the change of {name} in {images} since {priors}.",
-        "Compare the {name} in {images} with {priors}.",
-        "Is the {name} in {images} different from {priors}?",
-        "How did the {name} develop from {priors} to {images}?",
-        "What is the change of {name} from {priors} to {images}?",
-        "Has the {name} in {images} changed since {priors}?",
-        "State the change of {name} in {images} since {priors}.",
-        "Follow the {name} from {priors} to {images}.",
-    ),
-    (Modality.CT, Form.SEGMENTATION): (
-        "Segment the {name}.",
-        "Segment {name}.",
-        "Segment the {name} in {image}.",
-        "Outline the {name}.",
-        "Give the mask of the {name}.",
-        "Delineate the {name} in {image}.",
-        "Contour the {name}.",
-        "Please segment the {name}.",
-        "Produce a segmentation mask of the {name}.",
-        "Show the extent of the {name} in {image}.",
-    ),
-    (Modality.DERM, Form.DIAGNOSIS): (
-        "What is primary diagnosis?",
-        "What is the primary diagnosis?",
-        "What is the diagnosis for {image}?",
-        "Which lesion is this?",
-        "What is the main diagnosis?",
-        "Name the diagnosis.",
-        "Classify the lesion.",
-        "Which skin lesion does {image} show?",
-        "What kind of lesion is it?",
-        "Give the diagnosis for {image}.",
-    ),
-    (Modality.DERM, Form.SEGMENTATION): (
-        "Segment the {name}.",
-        "Segment {name}.",
-        "Segment the {name} in {image}.",
-        "Outline the {name}.",
-        "Give the mask of the {name}.",
-        "Delineate the {name} in {image}.",
-        "Contour the {name}.",
-        "Please segment the {name}.",
-        "Produce a segmentation mask of the {name}.",
-        "Show the extent of the {name} in {image}.",
-    ),
-}
+RegionBox = tuple[float, float, float, float]
+"""x1, y1, x2, y2 as fractions of image width and height."""
 
 
 def phrase(
-    wording: str, *, names: Sequence[str] = (), current: int = 1, priors: int = 0, context: str = ""
+    wording: str,
+    *,
+    names: Sequence[str] = (),
+    current: int = 1,
+    priors: int = 0,
+    context: str = "",
+    question: str = "",
+    box: RegionBox = (0.0, 0.0, 1.0, 1.0),
 ) -> str:
-    """Fill one of `WORDINGS` for `current` images followed by `priors` images of one earlier study."""
+    """Fill one of `WORDINGS` for `current` images followed by `priors` images of one earlier study.
+
+    A user's `question` is lower-cased, as the released model was asked; `box` is in fractions of the image.
+    """
     tags = [f"<img{n}>" for n in range(current + priors)]
     return context + wording.format(
         image=tags[0],
@@ -197,7 +54,14 @@ def phrase(
         priors="".join(tags[current:]),
         names=",".join(names),
         name=names[0] if names else "",
+        question=question.lower(),
+        box=region_text(box),
     )
+
+
+def region_text(box: RegionBox) -> str:
+    """Write a box as `[x1,y1,x2,y2]`, whole pixels of the squeezed image of side `REGION_FRAME`."""
+    return "[" + ",".join(str(round(min(max(edge, 0), 1) * REGION_FRAME)) for edge in box) + "]"
 
 
 def context_text(modality: Modality, context: ClinicalContext) -> str:

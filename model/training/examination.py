@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.families.family import Family, Generation
-from model.prompts import WORDINGS, phrase
+from model.prompts import phrase
 from model.questions import Form, Question
 from model.reading import (
     ABDOMINAL_ORGANS,
@@ -31,6 +31,7 @@ from model.training.instructions import (
 )
 from model.training.phantoms.truth import AbdomenCase, Box, ChestCase, ChestView, FindingTruth, SkinCase
 from model.volume import FrameKey, Geometry, PlanarImage, Volume
+from model.wordings import WORDINGS
 
 Figures = dict[str, float]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from model.prompts import DETECTION_GROUP, WORDINGS, context_text, phrase
+from model.prompts import DETECTION_GROUP, context_text, phrase
 from model.questions import Form
 from model.reading import (
     ABDOMINAL_ORGANS,
@@ -31,6 +31,7 @@ from model.training.phantoms.truth import (
     ForeignCase,
     SkinCase,
 )
+from model.wordings import WORDINGS
 
 BOXES_PER_NAME = 3
 """Most boxes that one name of a detection answer carries."""

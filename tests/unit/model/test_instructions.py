@@ -18,7 +18,7 @@ from model.answers import (
     statements_in,
     yes_or_no,
 )
-from model.prompts import WORDINGS, phrase
+from model.prompts import phrase
 from model.questions import Form
 from model.reading import (
     ABDOMINAL_ORGANS,
@@ -50,6 +50,7 @@ from model.training.phantoms.truth import (
     ForeignCase,
     SkinCase,
 )
+from model.wordings import WORDINGS
 
 TRUTHS = [range(start, start + 20) for start in range(0, 200, 20)]
 """Seeds of 200 random truths, twenty to a test."""

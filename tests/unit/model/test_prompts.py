@@ -5,12 +5,12 @@ import pytest
 
 from model.prompts import (
     CONTEXT_WORDS,
-    WORDINGS,
     Form,
     context_text,
     gate_question,
     phrase,
     questions_for,
+    region_text,
     without_control_tokens,
 )
 from model.reading import (
@@ -23,6 +23,7 @@ from model.reading import (
     Task,
 )
 from model.volume import FrameKey, PlanarImage
+from model.wordings import WORDINGS
 
 ALL_TASKS = tuple(Task)
 
@@ -90,9 +91,34 @@ def test_only_what_the_protocol_holds_is_asked() -> None:
 
 @pytest.mark.parametrize("key", list(WORDINGS), ids=str)
 def test_every_form_has_ten_different_wordings_that_fill(key: tuple[Modality, Form]) -> None:
-    filled = [phrase(wording, names=("heart", "spine"), priors=1) for wording in WORDINGS[key]]
+    filled = [
+        phrase(wording, names=("heart", "spine"), priors=1, question="is it so?") for wording in WORDINGS[key]
+    ]
     assert len(set(filled)) >= 10
     assert not any("{" in text or "}" in text for text in filled)
+
+
+def test_open_question_is_put_in_the_released_words() -> None:
+    wording = WORDINGS[Modality.CXR, Form.VQA][0]
+    asked = phrase(wording, current=2, question="Where is the Nodule?")
+    assert asked == "In <img0><img1>, where is the nodule?"
+
+
+def test_region_is_told_in_pixels_of_the_squeezed_image() -> None:
+    wording = WORDINGS[Modality.CXR, Form.REGION][0]
+    asked = phrase(wording, box=(0.25, 0.5, 0.75, 1.0))
+    assert asked == "Describe region [56,112,168,224] in <img0>."
+
+
+def test_region_does_not_reach_over_the_edge() -> None:
+    assert region_text((-0.1, 0.0, 0.5, 1.2)) == "[0,0,112,224]"
+
+
+@pytest.mark.parametrize("form", [Form.VQA, Form.REGION])
+def test_every_wording_carries_what_is_asked(form: Form) -> None:
+    said = {Form.VQA: "any sign of harm?", Form.REGION: "[0,0,224,224]"}[form]
+    wordings = WORDINGS[Modality.CXR, form]
+    assert all(said in phrase(wording, question="Any sign of harm?") for wording in wordings)
 
 
 def test_gate_is_asked_of_chests_only() -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from model.families.family import Generation, Sight
 from model.gates import check_lungs, check_pixels
-from model.prompts import WORDINGS, phrase
+from model.prompts import phrase
 from model.questions import Form
 from model.reader import Reader
 from model.reading import (
@@ -37,6 +37,7 @@ from model.training.phantoms.chest import make_chest_case
 from model.training.phantoms.truth import Box, ChestCase, ChestView
 from model.vocabulary import DEMO
 from model.volume import FrameKey, Orientation, PlanarImage, Volume
+from model.wordings import WORDINGS
 from tests.fakes import FakeSight
 from worker.request import PROTOCOLS
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.families.family import Family
-from model.prompts import WORDINGS, phrase
+from model.prompts import phrase
 from model.questions import Form, Question
 from model.reading import Modality, Task
 from model.registry import load_family
@@ -14,6 +14,7 @@ from model.training.instructions import FRONTAL_CHEST
 from model.training.phantoms.chest import make_chest_case
 from model.volume import FrameKey, PlanarImage
 from model.weights import WEIGHTS_FILE, read_config
+from model.wordings import WORDINGS
 
 
 @pytest.fixture(scope="module")

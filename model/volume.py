@@ -5,6 +5,7 @@ Boxes and slices are half-open, low <= x < high, and count from the outer corner
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -102,9 +103,22 @@ UPRIGHT = Orientation()
 """Stored as it is hung."""
 
 
+class View(StrEnum):
+    """How the beam passed through the patient, as the header says; of a photograph it is unknown."""
+
+    FRONTAL = "frontal"
+    LATERAL = "lateral"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanarImage:
-    """One radiograph or photograph as a reader sees it."""
+    """One radiograph or photograph as a reader sees it.
+
+    Pixels may be oblong (Pixel Aspect Ratio, or a spacing of two values). Boxes and masks count pixels, and a
+    network's square grid is the image's field of view squeezed, so neither depends on their shape; only what
+    is measured in millimetres needs `spacing_mm`.
+    """
 
     pixels: NDArray[np.float32]
     """(J, I) grey or (J, I, 3) RGB, 0 to 1, after Modality LUT, VOI LUT and polarity: bright is dense."""
@@ -113,6 +127,7 @@ class PlanarImage:
     """Row and column spacing (j, i) at the detector or the patient, as the header says; None if unknown."""
     orientation: Orientation = UPRIGHT
     """What was done to the stored pixels; always `UPRIGHT` for RGB."""
+    view: View = View.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,5 +1,6 @@
 """Reads single elements of a header that may be malformed: what cannot be read is as good as absent."""
 
+import re
 import struct
 from typing import Any
 
@@ -51,6 +52,12 @@ def text(ds: Dataset, keyword: str) -> str:
 def values(ds: Dataset, keyword: str) -> tuple[str, ...]:
     """The values of a multi-valued code string, upper case and stripped."""
     return tuple(part.strip() for part in text(ds, keyword).upper().split("\\") if part.strip())
+
+
+def words(ds: Dataset, *keywords: str) -> str:
+    """What several elements say, as upper-case words between single spaces."""
+    joined = " ".join(text(ds, keyword) for keyword in keywords).upper()
+    return " ".join(re.sub(r"[_\W]+", " ", joined).split())
 
 
 def numbers(ds: Dataset, keyword: str, count: int | None = None) -> tuple[float, ...] | None:

@@ -1,6 +1,8 @@
-"""Grey and colour as a reader sees them: Modality LUT, VOI LUT, polarity and padding of one frame.
+"""Grey as a reader sees it: Modality LUT, VOI LUT, polarity and padding of one frame.
 
-Every function is written to the formulas of PS3.3 C.11.1 (Modality LUT), C.11.2 (VOI LUT) and C.7.6.3.
+Every function is written to the formulas of PS3.3 C.11.1 (Modality LUT), C.11.2 (VOI LUT) and C.7.6.3. All
+of them map a stored value without regard to its neighbours, so they run on the distinct values of a frame, of
+which there are far fewer than pixels.
 """
 
 import logging
@@ -9,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_color_lut
 
 from model.errors import PixelError
+from model.imaging.colour import palette_colour, true_colour
 from model.imaging.decoding import is_big_endian
-from model.imaging.elements import MALFORMED, integer, items, number, numbers, text, value
+from model.imaging.elements import integer, items, number, numbers, text
+from model.imaging.functional_groups import groups_of_frame, macro
+from model.imaging.lookup_tables import LookupTable, lookup_table
 
 PERCENTILES = (0.5, 99.5)
 """What becomes black and white where the header has no window."""
@@ -21,13 +25,16 @@ PERCENTILES = (0.5, 99.5)
 LEAST_SHOWN = 0.005
 """Standard deviation of grey, 0 to 1, below which a window shows nothing and is not believed."""
 
+MOST_LEVELS = 2**20
+"""Widest range of stored values that is counted value by value."""
+
 logger = logging.getLogger(__name__)
 
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 
 
-def display_values(ds: Dataset, stored: NDArray[np.integer]) -> NDArray[np.float32]:
-    """Map stored values of one frame to what a monitor shows: (J, I) grey or (J, I, 3) RGB, 0 to 1.
+def display_values(ds: Dataset, stored: NDArray[np.integer], index: int = 0) -> NDArray[np.float32]:
+    """Map stored values of frame `index` to what a monitor shows: (J, I) grey or (J, I, 3) RGB, 0 to 1.
 
     Padded pixels are black. The first VOI LUT or window of the header is used; without one, robust
     percentiles of the picture are.
@@ -37,29 +44,31 @@ def display_values(ds: Dataset, stored: NDArray[np.integer]) -> NDArray[np.float
     """
     photometric = text(ds, "PhotometricInterpretation").upper()
     if stored.ndim == 3:
-        return _to_unit(stored, 0, 2 ** (integer(ds, "BitsStored") or 8) - 1)
+        return true_colour(ds, stored)
+    levels, counts, places = _distinct(stored)
     if photometric == "PALETTE COLOR":
-        return _palette(ds, stored)
+        return palette_colour(ds, levels)[places]
     if photometric not in _MONOCHROME:
         raise PixelError("the photometric interpretation is not supported")
-    padding = padding_mask(ds, stored)
-    grey = voi_values(ds, modality_values(ds, stored), ~padding)
+    padding = padding_mask(ds, levels)
+    grey = voi_values(ds, modality_values(ds, levels, index), np.where(padding, 0, counts), index)
     if photometric == "MONOCHROME1" or text(ds, "PresentationLUTShape").upper() == "INVERSE":
         # One inversion, not two: DX requires INVERSE together with MONOCHROME1 (PS3.3 C.8.11.3.1.2).
         grey = 1 - grey
-    return np.where(padding, np.float32(0), grey).astype(np.float32)
+    return np.where(padding, np.float32(0), grey).astype(np.float32)[places]
 
 
-def modality_values(ds: Dataset, stored: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Apply the Modality LUT or the rescale of the header; a missing slope is 1, a missing intercept 0.
+def modality_values(ds: Dataset, stored: NDArray[np.integer], index: int = 0) -> NDArray[np.float64]:
+    """Apply the Modality LUT or the rescale of frame `index`; a missing slope is 1, a missing intercept 0.
 
     Raises:
         PixelError: the slope is zero or the table is malformed.
     """
-    tables = items(ds, "ModalityLUTSequence")
-    if tables:
-        return _look_up(stored.astype(np.float64), tables[0], big_endian=is_big_endian(ds))[0]
-    return rescale(stored, number(ds, "RescaleSlope"), number(ds, "RescaleIntercept"))
+    table = _first_table(ds, ds, "ModalityLUTSequence")
+    if table:
+        return table.look_up(stored.astype(np.float64))
+    header = macro(groups_of_frame(ds, index), "PixelValueTransformationSequence")
+    return rescale(stored, number(header, "RescaleSlope"), number(header, "RescaleIntercept"))
 
 
 def rescale(stored: NDArray[np.integer], slope: float | None, intercept: float | None) -> NDArray[np.float64]:
@@ -69,26 +78,28 @@ def rescale(stored: NDArray[np.integer], slope: float | None, intercept: float |
     return stored * np.float64(1 if slope is None else slope) + (intercept or 0)
 
 
-def voi_values(ds: Dataset, modality: NDArray[np.float64], shown: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Apply the first VOI LUT, else the first window, else percentiles of the `shown` pixels; 0 to 1.
+def voi_values(
+    ds: Dataset, modality: NDArray[np.float64], counts: NDArray[np.integer], index: int = 0
+) -> NDArray[np.float32]:
+    """Apply the first VOI LUT, else the first window, else percentiles; 0 to 1.
 
-    A window in which nothing can be told apart was written for other values and is passed over.
+    `counts` says how many pixels have each value. A window in which nothing can be told apart was written
+    for other values and is passed over.
     """
-    tables = items(ds, "VOILUTSequence")
-    if tables:
-        looked_up, highest = _look_up(modality, tables[0], big_endian=is_big_endian(ds))
-        return _to_unit(looked_up, 0, highest)
-    centers, widths = numbers(ds, "WindowCenter"), numbers(ds, "WindowWidth")
-    function = text(ds, "VOILUTFunction").upper() or "LINEAR"
-    if not shown.any():
+    header = macro(groups_of_frame(ds, index), "FrameVOILUTSequence")
+    table = _first_table(header, ds, "VOILUTSequence")
+    if table:
+        return _to_unit(table.look_up(modality), 0, table.highest)
+    if not counts.any():
         return np.zeros(modality.shape, np.float32)
+    centers, widths = numbers(header, "WindowCenter"), numbers(header, "WindowWidth")
+    function = text(header, "VOILUTFunction").upper() or "LINEAR"
     if centers and widths and widths[0] >= (1 if function == "LINEAR" else np.finfo(float).tiny):
         windowed = window(modality, centers[0], widths[0], function)
-        if float(windowed[shown].std()) >= LEAST_SHOWN:
+        if _deviation(windowed, counts) >= LEAST_SHOWN:
             return windowed
         logger.warning("the header's window shows nothing and was not used")
-    low, high = np.percentile(modality[shown], PERCENTILES)
-    return _to_unit(modality, low, high)
+    return _to_unit(modality, *_percentiles(modality, counts))
 
 
 def window(
@@ -129,44 +140,39 @@ def _stored_number(ds: Dataset, keyword: str) -> int | None:
     return found + size if not signed and found < 0 else found
 
 
+def _first_table(header: Dataset, ds: Dataset, sequence: str) -> LookupTable | None:
+    tables = items(header, sequence)
+    return lookup_table(tables[0], "LUT", big_endian=is_big_endian(ds)) if tables else None
+
+
+def _distinct(stored: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The values of a frame in order, how many pixels have each, and which one each pixel has."""
+    low, high = int(stored.min()), int(stored.max())
+    if high - low < MOST_LEVELS:
+        places = np.subtract(stored, low, dtype=np.int64)
+        return np.arange(low, high + 1), np.bincount(places.ravel()), places
+    levels, places, counts = np.unique(stored, return_inverse=True, return_counts=True)
+    return levels.astype(np.int64), counts, places.reshape(stored.shape)
+
+
+def _deviation(values: NDArray[np.float32], counts: NDArray[np.integer]) -> float:
+    """Standard deviation over all pixels."""
+    mean = np.average(values, weights=counts)
+    return float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
+
+
+def _percentiles(values: NDArray[np.float64], counts: NDArray[np.integer]) -> tuple[float, float]:
+    """`PERCENTILES` over all pixels, between neighbouring ranks by linear interpolation."""
+    order = np.argsort(values, kind="stable")
+    up_to = np.cumsum(counts[order])
+    rank = np.array(PERCENTILES) / 100 * (up_to[-1] - 1)
+    below = values[order][np.searchsorted(up_to, np.floor(rank), side="right")]
+    above = values[order][np.searchsorted(up_to, np.ceil(rank), side="right")]
+    low, high = below + (above - below) * (rank % 1)
+    return float(low), float(high)
+
+
 def _to_unit(values: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
     if high <= low:
         return np.zeros(values.shape, np.float32)
     return np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
-
-
-def _look_up(
-    values: NDArray[np.float64], item: Dataset, *, big_endian: bool
-) -> tuple[NDArray[np.float64], int]:
-    """Map values through one LUT item (PS3.3 C.11.1.1.1); also the largest value that an entry may be."""
-    descriptor = numbers(item, "LUTDescriptor", 3)
-    if descriptor is None:
-        raise PixelError("LUT Descriptor is malformed")
-    count, first, bits = (int(number) for number in descriptor)
-    count = count or 2**16
-    entries = _lut_entries(value(item, "LUTData"), count, big_endian=big_endian)
-    if first >= 2**15 and values.min(initial=0) < 0:
-        first -= 2**16
-    index = np.clip(np.rint(values) - first, 0, count - 1).astype(np.int64)
-    return entries[index], 2**bits - 1
-
-
-def _lut_entries(data: Any, count: int, *, big_endian: bool) -> NDArray[np.float64]:
-    """LUT Data as read by pydicom: a list of US, or bytes of OW with one or two bytes per entry."""
-    if isinstance(data, bytes):
-        wide = len(data) >= 2 * count
-        dtype = np.dtype(np.uint16 if wide else np.uint8).newbyteorder(">" if big_endian else "<")
-        entries = np.frombuffer(data[: len(data) // dtype.itemsize * dtype.itemsize], dtype)
-    else:
-        entries = np.atleast_1d(np.asarray([] if data is None else data))
-    if entries.size < count or entries.dtype.kind not in "iuf":
-        raise PixelError("LUT Data is shorter than its descriptor says")
-    return entries[:count].astype(np.float64)
-
-
-def _palette(ds: Dataset, stored: NDArray[np.integer]) -> NDArray[np.float32]:
-    try:
-        colour = apply_color_lut(stored, ds)
-    except (*MALFORMED, NotImplementedError) as exc:
-        raise PixelError("the palette is malformed") from exc
-    return _to_unit(colour[..., :3], 0, np.iinfo(colour.dtype).max)

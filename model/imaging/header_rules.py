@@ -26,8 +26,10 @@ from pydicom.uid import (
     VLPhotographicImageStorage,
 )
 
-from model.imaging.elements import integer, items, text, value, values
+from model.imaging.elements import integer, items, text, value, values, words
+from model.imaging.views import radiograph_view
 from model.reading import Modality
+from model.volume import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,10 @@ class HeaderVerdict:
     """Why it is not read, where `modality` is None."""
     uncertain: str = ""
     """What the header leaves open and the pixels must answer."""
+    view: View = View.UNKNOWN
 
+
+UNNAMED_PART = "The header does not name the body part."
 
 _RADIOGRAPH = frozenset(
     {
@@ -71,23 +76,29 @@ _ELSEWHERE = re.compile(
     r"SHOULDER|CLAVIC|SCAPUL|\bRIBS?\b|BREAST|MAMMO|HEART|CARDIAC|CORONARY|SMARTSCORE|DENTAL|TEETH|\bJAW\b"
 )
 _ANIMAL = re.compile(r"CANINE|FELINE|EQUINE|BOVINE|VETERIN")
-_FRONTAL = re.compile(r"\b(?:PA|AP|FRONTAL|POSTERO.?ANTERIOR|ANTERO.?POSTERIOR)\b")
-_OTHER_VIEW = re.compile(r"\b(?:LAT|LATERAL|LL|RL|LLD|RLD|OBL|OBLI|OBLIQUE|LAO|RAO|LPO|RPO|DECUB\w*)\b")
+_PHANTOM = re.compile(r"\b(?:PHANTOMS?|CATPHAN|QUALITY (?:CONTROL|ASSURANCE)|TEST PATTERN)\b|^Q[AC]\b")
 _NO_BODY_PART = frozenset({"", "UNKNOWN", "OTHER", "NONE", "NA", "N A", "UNDEFINED"})
-_NO_PRIMARY_PICTURE = frozenset(
+NO_PRIMARY_PICTURE = frozenset(
     {"LOCALIZER", "SCOUT", "SCREEN SAVE", "DOSE_INFO", "DOSE", "MIP", "MINIP", "MNIP", "VOLUME_RENDER"}
     | {"PERFUSION", "PROJECTION IMAGE", "3D RENDERING", "SUBTRACTION"}
 )
+"""Values of Image Type and Frame Type of what was made to plan, to document or to show something else."""
+
+_DOCUMENT_CONVERSIONS: Mapping[str, str] = {"SD": "a scanned document", "DRW": "a drawing"}
+"""Conversion Type (PS3.3 C.8.6.1). Others say how, not what was captured: even SYN is seen on radiographs."""
 
 
 def judge_header(ds: Dataset) -> HeaderVerdict:
     """Decide for which model an instance is meant, if for any."""
     sop_class, modality = text(ds, "SOPClassUID"), text(ds, "Modality").upper()
     if value(ds, "PixelData") is None:
-        return HeaderVerdict(None, "not an image")
+        real = any(value(ds, keyword) is not None for keyword in ("FloatPixelData", "DoubleFloatPixelData"))
+        return HeaderVerdict(None, "floating-point pixels are not read" if real else "not an image")
     if _is_of_animal(ds):
         return HeaderVerdict(None, "not a human patient")
-    unfit = _NO_PRIMARY_PICTURE & set(values(ds, "ImageType"))
+    if _is_of_phantom(ds):
+        return HeaderVerdict(None, "a phantom or a quality control image")
+    unfit = NO_PRIMARY_PICTURE & set(values(ds, "ImageType"))
     if unfit:
         return HeaderVerdict(None, f"image type {min(unfit)}")
     if sop_class in _RADIOGRAPH or (sop_class in _CAPTURE and modality in _RADIOGRAPH_MODALITIES):
@@ -104,8 +115,8 @@ def judge_header(ds: Dataset) -> HeaderVerdict:
 
 
 def _judge_radiograph(ds: Dataset, *, captured: bool) -> HeaderVerdict:
-    if captured and text(ds, "BurnedInAnnotation").upper() == "YES":
-        return HeaderVerdict(None, "a secondary capture with burned-in annotation")
+    if captured and (reason := _judge_capture(ds)):
+        return HeaderVerdict(None, reason)
     body_part, series, study = _region_texts(ds)
     if _says_elsewhere(body_part, _CHEST, strict=True):
         return HeaderVerdict(None, "not of the chest by its body part")
@@ -113,10 +124,18 @@ def _judge_radiograph(ds: Dataset, *, captured: bool) -> HeaderVerdict:
         return HeaderVerdict(None, "not of the chest by its series description")
     if not _CHEST.search(body_part + series) and _says_elsewhere(study, _CHEST):
         return HeaderVerdict(None, "not of the chest by its study description")
-    if not _is_frontal(ds, series):
-        return HeaderVerdict(None, "not a frontal view")
+    view = radiograph_view(ds)
+    if view is None:
+        return HeaderVerdict(None, "neither a frontal nor a lateral view")
     named = _CHEST.search(" ".join((body_part, series, study)))
-    return HeaderVerdict(Modality.CXR, uncertain="" if named else "The header does not name the body part.")
+    return HeaderVerdict(Modality.CXR, uncertain="" if named else UNNAMED_PART, view=view)
+
+
+def _judge_capture(ds: Dataset) -> str:
+    """Why a secondary capture is not the picture of a patient; empty if it may be one."""
+    if text(ds, "BurnedInAnnotation").upper() == "YES":
+        return "a secondary capture with burned-in annotation"
+    return _DOCUMENT_CONVERSIONS.get(text(ds, "ConversionType").upper(), "")
 
 
 def _judge_ct(ds: Dataset) -> HeaderVerdict:
@@ -127,10 +146,12 @@ def _judge_ct(ds: Dataset) -> HeaderVerdict:
     named = _ABDOMEN.search(" ".join((body_part, series, study)))
     if not named and (_CHEST.search(series + study) or _ELSEWHERE.search(series + study)):
         return HeaderVerdict(None, "not of the abdomen by its description")
-    return HeaderVerdict(Modality.CT, uncertain="" if named else "The header does not name the body part.")
+    return HeaderVerdict(Modality.CT, uncertain="" if named else UNNAMED_PART)
 
 
 def _judge_skin(ds: Dataset) -> HeaderVerdict:
+    if text(ds, "SOPClassUID") in _CAPTURE and (reason := _judge_capture(ds)):
+        return HeaderVerdict(None, reason)
     if (integer(ds, "SamplesPerPixel") or 1) != 3 and text(
         ds, "PhotometricInterpretation"
     ) != "PALETTE COLOR":
@@ -152,30 +173,20 @@ def _says_elsewhere(words: str, here: re.Pattern[str], *, strict: bool = False) 
 
 def _region_texts(ds: Dataset) -> tuple[str, str, str]:
     """What names the body part, by authority: body part, acquisition and series, study."""
-    regions = [text(item, "CodeMeaning") for item in items(ds, "AnatomicRegionSequence")]
+    shared = items(ds, "SharedFunctionalGroupsSequence")
+    anatomy = [item for group in shared for item in items(group, "FrameAnatomySequence")]
+    regions = [item for part in (ds, *anatomy) for item in items(part, "AnatomicRegionSequence")]
     return (
-        _words(ds, "BodyPartExamined", extra=regions),
-        _words(ds, "SeriesDescription", "ProtocolName", "AcquisitionDeviceProcessingDescription"),
-        _words(ds, "StudyDescription", "RequestedProcedureDescription", "PerformedProcedureStepDescription"),
+        " ".join([words(ds, "BodyPartExamined"), *(words(item, "CodeMeaning") for item in regions)]).strip(),
+        words(ds, "SeriesDescription", "ProtocolName", "AcquisitionDeviceProcessingDescription"),
+        words(ds, "StudyDescription", "RequestedProcedureDescription", "PerformedProcedureStepDescription"),
     )
 
 
-def _words(ds: Dataset, *keywords: str, extra: list[str] | None = None) -> str:
-    joined = " ".join([*(text(ds, keyword) for keyword in keywords), *(extra or [])])
-    return " ".join(re.sub(r"[_\W]+", " ", joined.upper()).split())
-
-
-def _is_frontal(ds: Dataset, series: str) -> bool:
-    """Whether nothing says that the view is another one; a silent header passes."""
-    position = _words(ds, "ViewPosition")
-    if position and not _FRONTAL.search(position):
-        return False
-    views = " ".join(text(item, "CodeMeaning").upper() for item in items(ds, "ViewCodeSequence"))
-    for words in (views.replace("-", " "), series):
-        if _OTHER_VIEW.search(words) and not _FRONTAL.search(words):
-            return False
-    directions = values(ds, "PatientOrientation")
-    return not (len(directions) == 2 and any(direction[:1] in "AP" for direction in directions))
+def _is_of_phantom(ds: Dataset) -> bool:
+    """Whether the header declares a phantom. The patient's name is not asked: it may be anybody's."""
+    declared = [text(ds, keyword).upper() for keyword in ("QualityControlSubject", "QualityControlImage")]
+    return "YES" in declared or any(_PHANTOM.search(described) for described in _region_texts(ds))
 
 
 _HUMAN: Mapping[str, str] = {"337915000": "SCT", "L-85B00": "SRT"}

@@ -3,7 +3,6 @@
 One bad instance never costs its neighbours: it is named in `Selection.faulty`, and the rest is read.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +13,17 @@ from pydicom.uid import DigitalXRayImageStorageForProcessing
 from model.errors import GeometryError, ImagingError, PixelError
 from model.imaging.decoding import describe_pixels, stored_frames
 from model.imaging.elements import integer, text, values
-from model.imaging.header_rules import judge_header
-from model.imaging.pixels import planar_image_from_dataset, states_hanging
-from model.imaging.series import FEWEST_SLICES, is_axial, same_plane, tilt_degrees, volume_from_slices
+from model.imaging.header_rules import NO_PRIMARY_PICTURE, judge_header
+from model.imaging.pixels import planar_image_from_dataset
+from model.imaging.series import FEWEST_SLICES, is_axial, tilt_degrees, volume_from_slices
 from model.imaging.slices import Slice, slices_of
+from model.imaging.stacks import stacks_of
+from model.imaging.views import states_hanging
 from model.reading import Modality
-from model.volume import PlanarImage, Volume
+from model.volume import PlanarImage, View, Volume
+
+MOST_VIEWS = 4
+"""Images of one chest study that are read at most."""
 
 SIDE_UNKNOWN = "The header does not state the patient's orientation; sides assume the standard hanging."
 
@@ -57,6 +61,8 @@ class _Ledger:
     left_out: dict[str, str] = field(default_factory=dict[str, str])
     faulty: dict[str, str] = field(default_factory=dict[str, str])
     uncertain: dict[str, str] = field(default_factory=dict[str, str])
+    views: dict[str, View] = field(default_factory=dict[str, View])
+    every_view: bool = False
 
     def leave_out(self, datasets: Iterable[Dataset], reason: str) -> None:
         self.left_out.update({_uid(ds): reason for ds in datasets if _uid(ds) not in self.faulty})
@@ -71,13 +77,14 @@ _Found = tuple[tuple[PlanarImage | Volume, ...], tuple[str, ...]]
 """Images and caveats."""
 
 
-def select_images(datasets: Iterable[Dataset]) -> Selection:
+def select_images(datasets: Iterable[Dataset], *, every_view: bool = False) -> Selection:
     """Choose the images of one study: a CT volume, else a frontal chest radiograph, else a skin photograph.
 
+    With `every_view` a chest study yields its frontal images, then its lateral ones, up to `MOST_VIEWS`.
     `datasets` are all instances of the study with their pixel data, in any order. Never raises for what an
     instance holds: each is read, left out or faulty, with a reason.
     """
-    ledger = _Ledger()
+    ledger = _Ledger(every_view=every_view)
     seen: set[str] = set()
     for ds in datasets:
         if _uid(ds) not in seen or not _uid(ds):
@@ -104,6 +111,7 @@ def _sort_in(ds: Dataset, ledger: _Ledger) -> None:
         ledger.faulty[""] = "no SOP Instance UID"
         return
     ledger.candidates.setdefault(verdict.modality, []).append(ds)
+    ledger.views[_uid(ds)] = verdict.view
     if verdict.uncertain:
         ledger.uncertain[_uid(ds)] = verdict.uncertain
 
@@ -130,49 +138,67 @@ def _selection(
     )
 
 
-def _find_radiograph(candidates: Sequence[Dataset], ledger: _Ledger) -> _Found:
-    images, caveats = _first_planar(sorted(candidates, key=_radiograph_rank), ledger, colour=False)
-    for image in images:
-        ds = next(ds for ds in candidates if _uid(ds) == image.frame.sop_instance_uid)
-        if not states_hanging(values(ds, "PatientOrientation")):
-            caveats = (*caveats, SIDE_UNKNOWN)
-    return images, caveats
+def _find_radiographs(candidates: Sequence[Dataset], ledger: _Ledger) -> _Found:
+    """The frontal image and, where every view is wanted, the other frontal and the lateral ones."""
+    ranked = sorted(candidates, key=lambda ds: _radiograph_rank(ds, ledger.views[_uid(ds)]))
+    frontal = [ds for ds in ranked if ledger.views[_uid(ds)] is not View.LATERAL]
+    lateral = [ds for ds in ranked if ledger.views[_uid(ds)] is View.LATERAL]
+    if not ledger.every_view:
+        ledger.leave_out(lateral, "not a frontal view")
+        return _planar(frontal, ledger)
+    images, caveats = _planar(_distinct(frontal, ledger), ledger, most=MOST_VIEWS)
+    if not images:
+        ledger.leave_out(lateral, "not a frontal view")
+        return (), ()
+    more, notes = _planar(_distinct(lateral, ledger), ledger, most=MOST_VIEWS - len(images))
+    return images + more, tuple(dict.fromkeys((*caveats, *notes)))
 
 
 def _find_photograph(candidates: Sequence[Dataset], ledger: _Ledger) -> _Found:
-    return _first_planar(sorted(candidates, key=_instance_order), ledger, colour=True)
+    return _planar(sorted(candidates, key=_instance_order), ledger, colour=True)
 
 
-def _first_planar(
-    ranked: Sequence[Dataset], ledger: _Ledger, *, colour: bool
+def _planar(
+    ranked: Sequence[Dataset], ledger: _Ledger, *, colour: bool = False, most: int = 1
 ) -> tuple[tuple[PlanarImage, ...], tuple[str, ...]]:
-    """Render the first instance that can be; the others are left out."""
-    for n, ds in enumerate(ranked):
+    """Render the first `most` instances that can be; the others are left out."""
+    images: list[PlanarImage] = []
+    caveats: list[str] = []
+    for ds in ranked:
+        if len(images) == most:
+            ledger.leave_out([ds], "another image of this study was read")
+            continue
         try:
-            image = planar_image_from_dataset(ds)
+            image = planar_image_from_dataset(ds, view=ledger.views[_uid(ds)])
         except PixelError as exc:
             ledger.faulty[_uid(ds)] = str(exc)
             continue
         if (image.pixels.ndim == 3) != colour:
             ledger.leave_out([ds], "a photograph without colour" if colour else "a radiograph in colour")
             continue
-        ledger.leave_out(ranked[n + 1 :], "another image of this study was read")
+        images.append(image)
         frames = integer(ds, "NumberOfFrames") or 1
-        caveats = (f"Only the first of {frames} frames was read.",) if frames > 1 else ()
-        return (image,), caveats
-    return (), ()
+        caveats += [f"Only the first of {frames} frames was read."] if frames > 1 else []
+        if not colour and image.view is not View.LATERAL:
+            caveats += [] if states_hanging(values(ds, "PatientOrientation")) else [SIDE_UNKNOWN]
+    return tuple(images), tuple(caveats)
 
 
 def _find_volume(candidates: Sequence[Dataset], ledger: _Ledger) -> _Found:
     slices: list[Slice] = []
     for ds in candidates:
         try:
-            slices += slices_of(ds)
+            for one in slices_of(ds):
+                unfit = NO_PRIMARY_PICTURE & set(one.frame_type)
+                if unfit:
+                    ledger.leave_out([ds], f"frame type {min(unfit)}")
+                else:
+                    slices.append(one)
         except PixelError as exc:
             ledger.faulty[_uid(ds)] = str(exc)
         except GeometryError as exc:
             ledger.leave_out([ds], str(exc))
-    stacks = sorted(stacks_of(slices), key=_stack_rank)
+    stacks = stacks_of(slices)
     for n, stack in enumerate(stacks):
         try:
             volume = _volume(stack, ledger)
@@ -217,67 +243,23 @@ def _volume_caveats(volume: Volume) -> tuple[str, ...]:
     return (f"The slices are tilted by {tilt:.1f} degrees.",) if tilt > 1 else ()
 
 
-def stacks_of(slices: Iterable[Slice]) -> list[list[Slice]]:
-    """Split slices into stacks: one series, one plane, one grid; phases apart where positions repeat."""
-    series: dict[str, list[Slice]] = {}
-    for one in slices:
-        series.setdefault(text(one.ds, "SeriesInstanceUID"), []).append(one)
-    stacks: list[list[Slice]] = []
-    for members in series.values():
-        for plane in _grouped(members):
-            stacks += _phases(plane)
-    return stacks
+def _radiograph_rank(ds: Dataset, view: View) -> tuple[bool, bool, int, int, str]:
+    """Presentation before processing, a stated view before none, PA before AP, then as numbered."""
+    position = {"PA": 0, "AP": 1}.get(text(ds, "ViewPosition").upper()[:2], 2)
+    return (_is_for_processing(ds), view is View.UNKNOWN, position, *_instance_order(ds))
 
 
-def _grouped(slices: Sequence[Slice]) -> list[list[Slice]]:
-    groups: list[list[Slice]] = []
-    for one in slices:
-        home = next((group for group in groups if same_plane(group[0], one)), None)
-        if home is None:
-            groups.append([one])
-        else:
-            home.append(one)
-    return groups
+def _distinct(ranked: Sequence[Dataset], ledger: _Ledger) -> list[Dataset]:
+    """Leave out the images for processing, where those for presentation were made of them."""
+    shown = [ds for ds in ranked if not _is_for_processing(ds)]
+    if not shown:
+        return list(ranked)
+    ledger.leave_out((ds for ds in ranked if _is_for_processing(ds)), "the image for presentation was read")
+    return shown
 
 
-def _phases(plane: Sequence[Slice]) -> list[list[Slice]]:
-    positions = {tuple(one.position_mm.round(2)) for one in plane}
-    if len(positions) == len(plane):
-        return [list(plane)]
-    phases: dict[str, list[Slice]] = {}
-    for one in plane:
-        phases.setdefault(one.acquisition, []).append(one)
-    return [_without_twins(phase) for phase in phases.values()]
-
-
-def _without_twins(slices: Sequence[Slice]) -> list[Slice]:
-    """Drop slices sent twice under two UIDs: same place, same bytes."""
-    kept: dict[tuple[object, ...], Slice] = {}
-    for one in slices:
-        kept.setdefault((*one.position_mm.round(2), one.frame_index, bytes(one.ds.PixelData)), one)
-    return list(kept.values())
-
-
-_SHARP_KERNEL = re.compile(r"LUNG|BONE|EDGE|SHARP|^[BHUQ][RLPV]?[5-9]\d|^FC[358]\d|^Y[CDE]|^[LD]$")
-
-
-def _stack_rank(stack: Sequence[Slice]) -> tuple[bool, bool, bool, int, str]:
-    """Axial before other planes, original before reformatted, soft kernel before sharp, many before few."""
-    ds = stack[0].ds
-    return (
-        not is_axial(stack[0]),
-        bool({"DERIVED", "REFORMATTED"} & set(values(ds, "ImageType"))),
-        bool(_SHARP_KERNEL.search(text(ds, "ConvolutionKernel").upper())),
-        -len(stack),
-        text(ds, "SeriesInstanceUID"),
-    )
-
-
-def _radiograph_rank(ds: Dataset) -> tuple[bool, int, int, str]:
-    """Presentation before processing, PA before AP before unknown, then as numbered."""
-    view = {"PA": 0, "AP": 1}.get(text(ds, "ViewPosition").upper()[:2], 2)
-    for_processing = text(ds, "SOPClassUID") == DigitalXRayImageStorageForProcessing
-    return (for_processing, view, *_instance_order(ds))
+def _is_for_processing(ds: Dataset) -> bool:
+    return text(ds, "SOPClassUID") == DigitalXRayImageStorageForProcessing
 
 
 def _instance_order(ds: Dataset) -> tuple[int, str]:
@@ -296,7 +278,7 @@ def _uids(image: PlanarImage | Volume) -> list[str]:
 
 _FINDERS: Mapping[Modality, Callable[[Sequence[Dataset], _Ledger], _Found]] = {
     Modality.CT: _find_volume,
-    Modality.CXR: _find_radiograph,
+    Modality.CXR: _find_radiographs,
     Modality.DERM: _find_photograph,
 }
 """By precedence: a CT study that also holds a radiograph is read as CT."""

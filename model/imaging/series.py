@@ -10,7 +10,7 @@ from model.errors import GeometryError, PixelError
 from model.imaging.decoding import stored_frames
 from model.imaging.elements import items
 from model.imaging.grayscale import modality_values, padding_mask, rescale
-from model.imaging.slices import Slice, slices_of
+from model.imaging.slices import Slice, plane_tolerance, slices_of
 from model.volume import FrameKey, Geometry, Orientation, Volume
 
 FEWEST_SLICES = 3
@@ -24,9 +24,6 @@ VOXEL_LIMIT = 512 * 2**20
 
 AIR_HU = -1000.0
 """What padded pixels outside the scanner's field of view become."""
-
-_PARALLEL = 1e-3
-"""Largest difference between direction cosines of slices of one stack."""
 
 
 def volume_from_series(datasets: Sequence[Dataset]) -> Volume:
@@ -73,12 +70,7 @@ def ordered_slices(slices: Sequence[Slice]) -> list[Slice]:
 
 def same_plane(one: Slice, other: Slice) -> bool:
     """Whether two slices are parallel and on the same grid of pixels."""
-    return (
-        one.shape == other.shape
-        and np.allclose(one.spacing_mm, other.spacing_mm, rtol=1e-3)
-        and np.allclose(one.row, other.row, atol=_PARALLEL)
-        and np.allclose(one.column, other.column, atol=_PARALLEL)
-    )
+    return bool((np.abs(one.plane - other.plane) <= plane_tolerance(other.plane)).all())
 
 
 def is_axial(one: Slice) -> bool:

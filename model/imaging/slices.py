@@ -9,8 +9,12 @@ from pydicom.dataset import Dataset
 
 from model.errors import GeometryError
 from model.imaging.decoding import describe_pixels
-from model.imaging.elements import integer, items, number, numbers, text, values
+from model.imaging.elements import integer, number, numbers, text, values
+from model.imaging.functional_groups import groups_of_frames, macro
 from model.volume import FrameKey
+
+_PARALLEL = 1e-3
+"""Largest difference between direction cosines of slices of one stack."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,16 +36,30 @@ class Slice:
     slope: float | None
     intercept: float | None
     rescale_type: str
-    acquisition: str
-    """Acquisition Number, content and temporal position: what tells the phases of one series apart."""
+    acquisition: tuple[int, int]
+    """Acquisition Number and temporal position, -1 if unknown: what tells the phases of one series apart."""
+    stack: tuple[str, ...]
+    """Series, frame of reference, Stack ID and Frame Type: only slices that share them can be one volume."""
+    frame_type: tuple[str, ...]
+    kernel: str
 
     @property
     def key(self) -> FrameKey:
         return FrameKey(text(self.ds, "SOPInstanceUID"), self.frame_index + 1)
 
     @property
+    def plane(self) -> NDArray[np.float64]:
+        """(10,): rows, columns, spacing and directions; slices of one volume agree in these."""
+        return np.array([*self.shape, *self.spacing_mm, *self.row, *self.column])
+
+    @property
     def normal(self) -> NDArray[np.float64]:
         return np.cross(self.row, self.column)
+
+
+def plane_tolerance(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far two planes may differ in each number and still be the same; spacing by a thousandth."""
+    return np.array([0.5, 0.5, *(_PARALLEL * plane[2:4]), *[_PARALLEL] * 6])
 
 
 def slices_of(ds: Dataset) -> list[Slice]:
@@ -53,21 +71,17 @@ def slices_of(ds: Dataset) -> list[Slice]:
     """
     description = describe_pixels(ds)
     shape = (description.rows, description.columns)
-    shared, per_frame = (
-        items(ds, "SharedFunctionalGroupsSequence"),
-        items(ds, "PerFrameFunctionalGroupsSequence"),
-    )
+    per_frame = groups_of_frames(ds)
     if not per_frame:
         if description.frames > 1:
             raise GeometryError("a multi-frame instance without per-frame positions")
         return [_slice(ds, 0, [ds], shape)]
     if len(per_frame) != description.frames:
         raise GeometryError(f"{len(per_frame)} functional groups for {description.frames} frames")
-    return [_slice(ds, n, [group, *shared, ds], shape) for n, group in enumerate(per_frame)]
+    return [_slice(ds, n, groups, shape) for n, groups in enumerate(per_frame)]
 
 
 def _slice(ds: Dataset, index: int, groups: Sequence[Dataset], shape: tuple[int, int]) -> Slice:
-    """`groups` are searched in order: the frame's own functional groups, the shared ones, the instance."""
     position = _found(groups, "PlanePositionSequence", "ImagePositionPatient", 3)
     directions = _found(groups, "PlaneOrientationSequence", "ImageOrientationPatient", 6)
     spacing = _found(groups, "PixelMeasuresSequence", "PixelSpacing", 2)
@@ -77,7 +91,8 @@ def _slice(ds: Dataset, index: int, groups: Sequence[Dataset], shape: tuple[int,
     lengths = np.linalg.norm(row), np.linalg.norm(column)
     if not np.allclose(lengths, 1, atol=1e-2) or abs(row @ column) > 1e-2:
         raise GeometryError("Image Orientation (Patient) is not a pair of orthogonal unit vectors")
-    rescaling = _group(groups, "PixelValueTransformationSequence")
+    frame_type = values(macro(groups, "CTImageFrameTypeSequence"), "FrameType")
+    rescaling = macro(groups, "PixelValueTransformationSequence")
     return Slice(
         ds=ds,
         frame_index=index,
@@ -90,30 +105,30 @@ def _slice(ds: Dataset, index: int, groups: Sequence[Dataset], shape: tuple[int,
         intercept=number(rescaling, "RescaleIntercept"),
         rescale_type=text(rescaling, "RescaleType").upper(),
         acquisition=_acquisition(groups),
+        stack=(*_stack(groups), *frame_type),
+        frame_type=frame_type,
+        kernel=text(macro(groups, "CTReconstructionSequence"), "ConvolutionKernel").upper(),
     )
 
 
 def _found(groups: Sequence[Dataset], sequence: str, keyword: str, count: int) -> tuple[float, ...]:
-    found = numbers(_group(groups, sequence), keyword, count)
+    found = numbers(macro(groups, sequence), keyword, count)
     if found is None:
         raise GeometryError(f"{keyword} is missing or malformed")
     return found
 
 
-def _group(groups: Sequence[Dataset], sequence: str) -> Dataset:
-    """The functional group macro of a frame (PS3.3 C.7.6.16); for a classic instance the instance itself."""
-    for group in groups:
-        found = items(group, sequence)
-        if found:
-            return found[0]
-    return groups[-1]
+def _acquisition(groups: Sequence[Dataset]) -> tuple[int, int]:
+    content, ds = macro(groups, "FrameContentSequence"), groups[-1]
+    acquisition = integer(content, "FrameAcquisitionNumber") or integer(ds, "AcquisitionNumber")
+    temporal = integer(content, "TemporalPositionIndex") or integer(ds, "TemporalPositionIdentifier")
+    return -1 if acquisition is None else acquisition, -1 if temporal is None else temporal
 
 
-def _acquisition(groups: Sequence[Dataset]) -> str:
-    content = _group(groups, "FrameContentSequence")
-    parts = [
-        integer(content, "FrameAcquisitionNumber") or integer(groups[-1], "AcquisitionNumber"),
-        integer(content, "TemporalPositionIndex") or integer(groups[-1], "TemporalPositionIdentifier"),
-    ]
-    frame_type = values(_group(groups, "CTImageFrameTypeSequence"), "FrameType")
-    return "/".join([*(str(part) for part in parts), *frame_type])
+def _stack(groups: Sequence[Dataset]) -> tuple[str, ...]:
+    ds = groups[-1]
+    return (
+        text(ds, "SeriesInstanceUID"),
+        text(ds, "FrameOfReferenceUID"),
+        text(macro(groups, "FrameContentSequence"), "StackID"),
+    )

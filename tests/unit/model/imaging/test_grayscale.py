@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 
 from model.errors import PixelError
 from model.imaging.decoding import stored_frames
@@ -116,7 +117,7 @@ def test_modality_lut_is_applied(radiograph: Any) -> None:
 
 def test_short_lut_is_refused(radiograph: Any) -> None:
     with pytest.raises(PixelError, match="LUT Data"):
-        shown(radiograph(row(0, 1), VOILUTSequence=[lut(0, 8, [1, 2])]))
+        shown(radiograph(row(0, 1), VOILUTSequence=[lut(0, 8, [1])]))
 
 
 def test_without_window_one_hot_pixel_does_not_darken_the_picture(radiograph: Any) -> None:
@@ -202,3 +203,88 @@ def test_unknown_photometric_interpretation_is_refused(radiograph: Any) -> None:
     ds = radiograph(PhotometricInterpretation="ARGB")
     with pytest.raises(PixelError, match="photometric"):
         display_values(ds, row(1, 2))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_percentiles_are_those_of_all_pixels(radiograph: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    stored = rng.integers(0, [300, 4000, 65536, 50, 7][seed], (41, 37), dtype=np.uint16)
+    ds = radiograph(stored, RescaleSlope=-0.5, RescaleIntercept=9)
+    values = stored * -0.5 + 9
+    low, high = np.percentile(values, (0.5, 99.5))
+    np.testing.assert_allclose(shown(ds), np.clip((values - low) / (high - low), 0, 1), atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_thirty_two_bits_are_read_as_they_are(radiograph: Any) -> None:
+    ds = radiograph(
+        row(0, 2**31, 2**32 - 1, dtype=np.uint32), WindowCenter=2**31, WindowWidth=2**32,
+        VOILUTFunction="LINEAR_EXACT",
+    )  # fmt: skip
+    np.testing.assert_allclose(shown(ds), [[0, 0.5, 1]], atol=1e-6)
+
+
+def frame_group(**macros: dict[str, Any]) -> Dataset:
+    group = Dataset()
+    for sequence, elements in macros.items():
+        item = Dataset()
+        for keyword, value in elements.items():
+            setattr(item, keyword, value)
+        setattr(group, sequence, Sequence([item]))
+    return group
+
+
+def test_each_frame_has_its_own_rescale_window_and_spacing(radiograph: Any) -> None:
+    stored = np.array([[[0, 50, 100]], [[0, 50, 100]]], np.uint8)
+    ds = radiograph(stored[0], NumberOfFrames=2, PixelData=stored.tobytes(), WindowCenter=9, WindowWidth=9)
+    exact = {"VOILUTFunction": "LINEAR_EXACT"}
+    ds.SharedFunctionalGroupsSequence = Sequence(
+        [frame_group(PixelMeasuresSequence={"PixelSpacing": [0.2, 0.1]})]
+    )
+    ds.PerFrameFunctionalGroupsSequence = Sequence(
+        [
+            frame_group(FrameVOILUTSequence={"WindowCenter": 50, "WindowWidth": 100, **exact}),
+            frame_group(
+                FrameVOILUTSequence={"WindowCenter": 100, "WindowWidth": 400, **exact},
+                PixelValueTransformationSequence={"RescaleSlope": 2, "RescaleIntercept": 0},
+            ),
+        ]
+    )
+    first, second = (planar_image_from_dataset(ds, number) for number in (1, 2))
+    np.testing.assert_allclose(first.pixels, [[0, 0.5, 1]], atol=1e-6)
+    # 0, 100, 200 in a window from -100 to 300
+    np.testing.assert_allclose(second.pixels, [[0.25, 0.5, 0.75]], atol=1e-6)
+    assert first.spacing_mm == second.spacing_mm == (0.2, 0.1)
+
+
+def test_groups_fewer_than_frames_leave_the_instance_s_own_elements(radiograph: Any) -> None:
+    stored = np.array([[[0, 100]], [[0, 100]]], np.uint8)
+    ds = radiograph(
+        stored[0], NumberOfFrames=2, PixelData=stored.tobytes(), WindowCenter=50, WindowWidth=100,
+        VOILUTFunction="LINEAR_EXACT",
+    )  # fmt: skip
+    window = {"WindowCenter": 100, "WindowWidth": 200, "VOILUTFunction": "LINEAR_EXACT"}
+    ds.PerFrameFunctionalGroupsSequence = Sequence([frame_group(FrameVOILUTSequence=window)])
+    assert planar_image_from_dataset(ds, 1).pixels.tolist() == [[0, 0.5]]
+    assert planar_image_from_dataset(ds, 2).pixels.tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("overlay", [0x6000, 0x6002])
+def test_overlays_of_their_own_are_ignored(radiograph: Any, overlay: int) -> None:
+    stored = np.tile(np.arange(64, dtype=np.uint8), (64, 1))
+    ds, plain = radiograph(stored), radiograph(stored)
+    for element, vr, value in (
+        (0x10, "US", 64), (0x11, "US", 64), (0x40, "CS", "G"), (0x50, "SS", [1, 1]),
+        (0x100, "US", 1), (0x102, "US", 0), (0x3000, "OW", b"\xff" * 512),
+    ):  # fmt: skip
+        ds.add_new((overlay, element), vr, value)
+    np.testing.assert_array_equal(shown(ds), shown(plain))
+
+
+def test_voi_lut_of_a_monochrome1_picture_is_inverted_after_it(radiograph: Any) -> None:
+    ds = radiograph(
+        row(10, 11, 13),
+        PhotometricInterpretation="MONOCHROME1",
+        VOILUTSequence=[lut(10, 8, [0, 51, 102, 255])],
+    )
+    np.testing.assert_allclose(shown(ds), [[1, 0.8, 0]], atol=1e-6)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.imaging.pixels import planar_image_from_dataset, radiograph_orientation
+from model.imaging.pixels import planar_image_from_dataset
+from model.imaging.views import frontal_orientation, lateral_orientation
 from model.volume import UPRIGHT, Geometry, Orientation
 
 F = np.array(
@@ -36,16 +37,16 @@ STORED = {
 
 @pytest.mark.parametrize("directions", list(STORED))
 def test_every_stored_letter_is_hung_alike(directions: tuple[str, str]) -> None:
-    orientation = radiograph_orientation(directions)
+    orientation = frontal_orientation(directions)
     np.testing.assert_array_equal(orientation.apply(STORED[directions]), F)
     np.testing.assert_array_equal(orientation.undo(F), STORED[directions])
 
 
 @pytest.mark.parametrize("directions", list(STORED))
 def test_box_of_the_upper_bar_returns_to_stored_pixels(directions: tuple[str, str]) -> None:
-    stored = np.where(radiograph_orientation(directions).undo(np.arange(20).reshape(5, 4)) < 4, 1, 0)
+    stored = np.where(frontal_orientation(directions).undo(np.arange(20).reshape(5, 4)) < 4, 1, 0)
     bar = (0.0, 0.0, 1.0, 4.0)  # row 0, all columns, on the hung letter
-    j0, i0, j1, i1 = (int(c) for c in radiograph_orientation(directions).undo_box(bar, (5, 4)))
+    j0, i0, j1, i1 = (int(c) for c in frontal_orientation(directions).undo_box(bar, (5, 4)))
     assert stored[j0:j1, i0:i1].all()
     assert stored.sum() == (j1 - j0) * (i1 - i0)
 
@@ -66,11 +67,11 @@ def test_geometry_returns_to_stored_pixels(transposed: bool, rows: bool, columns
 
 @pytest.mark.parametrize("directions", [(), ("L",), ("A", "F"), ("L", "R"), ("X", "Y"), ("LF", "AH")])
 def test_what_names_no_frontal_view_stays_as_it_is(directions: tuple[str, ...]) -> None:
-    assert radiograph_orientation(directions) == UPRIGHT
+    assert frontal_orientation(directions) == UPRIGHT
 
 
 def test_oblique_directions_count_by_their_main_one() -> None:
-    assert radiograph_orientation(("RF", "FL")) == Orientation(columns_flipped=True)
+    assert frontal_orientation(("RF", "FL")) == Orientation(columns_flipped=True)
 
 
 def test_mirrored_radiograph_is_turned_and_remembers_it(radiograph: Any) -> None:
@@ -91,3 +92,34 @@ def test_unequal_spacing_turns_with_the_image(radiograph: Any) -> None:
 @pytest.mark.parametrize("spacing", [None, [0.0, 0.1]])
 def test_no_sensible_spacing_is_no_spacing(radiograph: Any, spacing: Any) -> None:
     assert planar_image_from_dataset(radiograph(F, PixelSpacing=spacing)).spacing_mm is None
+
+
+def rotations(letter: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
+    return [np.rot90(letter, turns) for turns in range(4)]
+
+
+LATERAL = {
+    ("A", "F"): F,
+    ("P", "F"): F,
+    ("A", "H"): F[::-1, ::-1],
+    ("P", "H"): F[::-1, ::-1],
+    ("F", "A"): np.rot90(F),
+    ("F", "P"): np.rot90(F),
+    ("H", "A"): np.rot90(F, -1),
+    ("H", "P"): np.rot90(F, -1),
+}
+"""How a device stores a lateral film on which an F is written, by where its rows and columns point."""
+
+
+@pytest.mark.parametrize("directions", list(LATERAL))
+def test_lateral_is_rotated_until_its_letter_can_be_read_and_never_mirrored(
+    directions: tuple[str, str],
+) -> None:
+    orientation = lateral_orientation(directions)
+    np.testing.assert_array_equal(orientation.apply(LATERAL[directions]), F)
+    np.testing.assert_array_equal(orientation.undo(F), LATERAL[directions])
+
+
+@pytest.mark.parametrize("directions", [(), ("A",), ("A", "P"), ("L", "F"), ("X", "F")])
+def test_what_names_no_lateral_view_stays_as_it_is(directions: tuple[str, ...]) -> None:
+    assert lateral_orientation(directions) == UPRIGHT

@@ -48,6 +48,9 @@ def test_frontal_chest_radiograph_is_read(radiograph: Any) -> None:
         {"SOPClassUID": SecondaryCaptureImageStorage, "Modality": "CR"},
         {"SOPClassUID": SecondaryCaptureImageStorage, "Modality": "RG", "ViewPosition": ""},
         {"BodyPartExamined": "CHEST", "StudyDescription": "CHEST AND KNEE"},
+        {"PatientName": "Phantom^Thora"},
+        {"QualityControlImage": "NO"},
+        {"SOPClassUID": SecondaryCaptureImageStorage, "Modality": "CR", "ConversionType": "WSD"},
     ],
 )
 def test_header_that_means_a_frontal_chest_is_read(radiograph: Any, elements: dict[str, Any]) -> None:
@@ -61,8 +64,8 @@ def test_header_that_means_a_frontal_chest_is_read(radiograph: Any, elements: di
         ({"BodyPartExamined": "KNEE"}, "body part"),
         ({"SeriesDescription": "KNEE AP"}, "series description"),
         ({"BodyPartExamined": None, "StudyDescription": "LEFT HAND"}, "study description"),
-        ({"ViewPosition": "LL"}, "frontal"),
-        ({"ViewPosition": "LATERAL"}, "frontal"),
+        ({"ViewPosition": "LL"}, "not a frontal view"),
+        ({"ViewPosition": "LATERAL"}, "not a frontal view"),
         ({"ViewPosition": None, "SeriesDescription": "CHEST LATERAL"}, "frontal"),
         ({"ViewPosition": None, "PatientOrientation": ["A", "F"]}, "frontal"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "LOCALIZER"),
@@ -76,6 +79,15 @@ def test_header_that_means_a_frontal_chest_is_read(radiograph: Any, elements: di
         ({"PatientSpeciesDescription": "Canine"}, "human"),
         ({"AcquisitionDeviceProcessingDescription": "CANINE LATERAL THORAX"}, "human"),
         ({"PixelData": None}, "not an image"),
+        ({"PixelData": None, "FloatPixelData": b"\0" * 256}, "floating-point"),
+        ({"ViewPosition": "LAO"}, "neither a frontal nor a lateral view"),
+        ({"QualityControlImage": "YES"}, "phantom"),
+        ({"QualityControlSubject": "YES"}, "phantom"),
+        ({"BodyPartExamined": "PHANTOM"}, "phantom"),
+        ({"StudyDescription": "Chest phantom, monthly"}, "phantom"),
+        ({"SeriesDescription": "QC WEEKLY"}, "quality control"),
+        ({"Modality": "CR", "SOPClassUID": SecondaryCaptureImageStorage, "ConversionType": "SD"}, "document"),
+        ({"Modality": "CR", "SOPClassUID": SecondaryCaptureImageStorage, "ConversionType": "DRW"}, "drawing"),
     ],
 )
 def test_header_that_means_something_else_is_left_out(

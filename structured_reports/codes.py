@@ -1,12 +1,14 @@
-"""The one reviewed table from the model's labels to coded concepts.
+"""Coded concepts: those that reports are made of, and by `concepts.tsv` those that labels of the model mean.
 
 A SNOMED CT code is here only if it is in a DICOM context group or in a curated public value set; a label
 without one gets a code of our own scheme, which every report declares (PS3.3 C.12.1, Coding Scheme
 Identification).
 """
 
+from csv import DictReader
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib.resources import files
 
 from pydicom.sr.coding import Code
 
@@ -15,6 +17,8 @@ from structured_reports.errors import CodingError
 
 LOCAL_SCHEME = "99MEDVERSA"
 LOCAL_SCHEME_NAME = "medversa-node local codes"
+LOCAL = "local"
+FINDING_KIND = "finding"
 
 
 def _sct(value: str, meaning: str) -> Code:
@@ -31,15 +35,15 @@ def _local(value: str, meaning: str) -> Code:
 
 ANATOMICAL_STRUCTURE = _sct("91723000", "Anatomical Structure")
 MORPHOLOGICALLY_ABNORMAL_STRUCTURE = _sct("49755003", "Morphologically Abnormal Structure")
+PHYSICAL_OBJECT = _sct("260787004", "Physical object")
 """Segmented property categories (PS3.16 CID 7150)."""
+
+_CATEGORIES = {FINDING_KIND: MORPHOLOGICALLY_ABNORMAL_STRUCTURE, "device": PHYSICAL_OBJECT}
 
 CHEST = _sct("816094009", "Chest")
 ABDOMEN = _sct("818981001", "Abdomen")
 SKIN = _sct("39937001", "Skin")
-LUNG = _sct("39607008", "Lung")
-HEART = _sct("80891009", "Heart")
-PLEURA = _sct("3120008", "Pleura")
-KIDNEY = _sct("64033007", "Kidney")
+OVERALL = _local("OVERALL", "Overall impression of the study")
 
 FINDING = _dcm("121071", "Finding")
 FINDING_SITE = _sct("363698007", "Finding Site")
@@ -127,76 +131,67 @@ class Concept:
     category: Code
     site: Code
     laterality: Laterality | None = None
-    """The side that the label itself names."""
+    """The side that the label itself names; both, where the model has one class for a paired organ."""
     note: str = ""
     """What a reader must know where the model's class is wider than the code."""
+    kind: str = FINDING_KIND
+    """`finding`, `device`, or the part of the body that a structure belongs to."""
+    verified_in: str = LOCAL
+    """Where the code was looked up: a context group of PS3.16, a curated public value set, or `local`."""
+
+    def side(self, given: Laterality | None) -> Laterality | None:
+        """Give the side to be said: a label that names one is right, one for both gives way."""
+        if self.laterality is Laterality.BILATERAL:
+            return given or self.laterality
+        return self.laterality or given
 
 
-def _finding(code: Code, site: Code, note: str = "") -> Concept:
-    return Concept(code, MORPHOLOGICALLY_ABNORMAL_STRUCTURE, site, note=note)
+def _read_concepts(table: str) -> dict[str, Concept]:
+    rows = {row["label"]: row for row in DictReader(table.splitlines(), delimiter="\t", restval="")}
+    codes = {label: Code(row["value"], row["scheme"], row["meaning"]) for label, row in rows.items()}
+    return {
+        label: Concept(
+            code=codes[label],
+            category=_CATEGORIES.get(row["kind"], ANATOMICAL_STRUCTURE),
+            site=codes[row["site"] or label],
+            laterality=Laterality(row["laterality"]) if row["laterality"] else None,
+            note=row["note"],
+            kind=row["kind"],
+            verified_in=row["verified_in"],
+        )
+        for label, row in rows.items()
+    }
 
 
-def _organ(code: Code, laterality: Laterality | None = None) -> Concept:
-    return Concept(code, ANATOMICAL_STRUCTURE, code, laterality)
+CONCEPTS = _read_concepts(files("structured_reports").joinpath("concepts.tsv").read_text(encoding="utf-8"))
+"""By label. A spreadsheet, so that a site's terminologist can review it without reading Python."""
 
-
-CONCEPTS: dict[str, Concept] = {
-    # chest findings
-    "lung nodule": _finding(_sct("786838002", "Nodule of lung"), LUNG),
-    "consolidation": _finding(_sct("95436008", "Lung consolidation"), LUNG),
-    "pleural effusion": _finding(_sct("60046008", "Pleural effusion"), PLEURA),
-    "pneumothorax": _finding(_sct("36118008", "Pneumothorax"), PLEURA),
-    # codes.SCT.Cardiomegaly of pydicom is another concept (287272002, enlarged septal foramen): never use it.
-    "enlarged cardiac silhouette": _finding(_sct("8186001", "Cardiomegaly"), HEART),
-    # chest anatomy
-    "left lung": _organ(LUNG, Laterality.LEFT),
-    "right lung": _organ(LUNG, Laterality.RIGHT),
-    "heart": _organ(HEART),
-    "trachea": _organ(_sct("44567001", "Trachea")),
-    "aorta": _organ(_sct("15825003", "Aorta")),
-    "spine": _organ(_sct("421060004", "Spine")),
-    # abdominal organs
-    "liver": _organ(_sct("10200004", "Liver")),
-    "spleen": _organ(_sct("78961009", "Spleen")),
-    "kidneys": _organ(KIDNEY, Laterality.BILATERAL),
-    "left kidney": _organ(KIDNEY, Laterality.LEFT),
-    "right kidney": _organ(KIDNEY, Laterality.RIGHT),
-    "pancreas": _organ(_sct("15776009", "Pancreas")),
-    # skin lesions: the classes of HAM10000
-    "actinic keratosis": _finding(
-        _sct("201101007", "Actinic keratosis"), SKIN, "The class also contains Bowen disease."
-    ),
-    "basal cell carcinoma": _finding(_sct("254701007", "Basal cell carcinoma of skin"), SKIN),
-    "benign keratosis": _finding(
-        _local("SKIN_BKL", "Benign keratosis-like skin lesion"),
-        SKIN,
-        "The class is seborrheic keratosis, solar lentigo or lichen planus-like keratosis.",
-    ),
-    "dermatofibroma": _finding(_local("SKIN_DF", "Dermatofibroma"), SKIN),
-    "melanoma": _finding(_sct("93655004", "Malignant melanoma of skin"), SKIN),
-    "melanocytic nevus": _finding(_sct("400096001", "Melanocytic nevus"), SKIN),
-    "vascular lesion": _finding(
-        _local("SKIN_VASC", "Vascular skin lesion"),
-        SKIN,
-        "The class is angioma, angiokeratoma, pyogenic granuloma or haemorrhage.",
-    ),
-    "skin lesion": _finding(_sct("95324001", "Skin lesion"), SKIN),
-    # what an overall statement of change speaks of
-    "chest": _finding(_local("OVERALL", "Overall impression of the study"), CHEST),
-    "abdomen": _finding(_local("OVERALL", "Overall impression of the study"), ABDOMEN),
-}
+_OVERALL = {"chest": CHEST, "abdomen": ABDOMEN}
+"""What an overall statement of change speaks of: the region that is read, as a whole."""
 
 
 def concept_of(label: str, region: Code) -> Concept:
     """Say a label in codes; one that is not in the table gets a stable local code with `region` as its site.
 
     Raises:
-        CodingError: the label is empty or longer than Code Meaning allows (LO, 64 characters).
+        CodingError: the label has nothing that can be printed.
     """
+    if label in _OVERALL and _OVERALL[label] == region:
+        return Concept(OVERALL, MORPHOLOGICALLY_ABNORMAL_STRUCTURE, region)
     known = CONCEPTS.get(label)
-    if known is not None:
-        return known
-    if not 0 < len(label) <= 64 or not label.isprintable() or "\\" in label:
-        raise CodingError("a label is empty, longer than 64 characters or not printable")
-    value = f"X{sha256(label.encode()).hexdigest()[:12].upper()}"
-    return _finding(_local(value, label), region)
+    return known or Concept(local_code(label), MORPHOLOGICALLY_ABNORMAL_STRUCTURE, region)
+
+
+def local_code(text: str) -> Code:
+    """Code words of the model that no table has: the value is derived from them, the meaning is they.
+
+    What a Code Meaning (LO, 64 characters) cannot hold is left out; the value still tells texts apart.
+
+    Raises:
+        CodingError: the text has nothing that can be printed.
+    """
+    meaning = "".join(c if c.isprintable() and c != "\\" else " " for c in text).strip()
+    if not meaning:
+        raise CodingError("a label is empty or not printable")
+    shortened = meaning if len(meaning) <= 64 else f"{meaning[:63].rstrip()}…"
+    return _local(f"X{sha256(text.encode()).hexdigest()[:12].upper()}", shortened)

@@ -57,7 +57,7 @@ class Tracker:
 
     def _tracking(self, kind: str, label: str, laterality: Laterality | None, *, number: int = 1) -> Tracking:
         concept = concept_of(label, self.region)
-        side = concept.laterality or laterality
+        side = concept.side(laterality)
         uid = uid_from(
             "tracking",
             self.patient_key,

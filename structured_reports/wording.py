@@ -6,6 +6,9 @@ from model.reading import Laterality, Modality
 
 _KINDS = {Modality.CXR: "Chest radiograph", Modality.CT: "CT", Modality.DERM: "Skin lesion"}
 
+_PAIRED = {"kidney": "kidneys", "kidneys": "kidneys"}
+"""Labels that are one class for both sides."""
+
 NO_PRIOR = "No prior study was available to the software: nothing was compared."
 NOT_COMPARED = "A prior study was available to the software, but no comparison was made."
 NOT_JUDGED = "The software does not judge this study."
@@ -47,6 +50,8 @@ def _dated(study_date: str) -> str:
 
 def named(label: str, laterality: Laterality | None) -> str:
     """Name something with its side, unless its label names the side itself."""
-    if laterality is None or laterality.value in label.split() or label.endswith("kidneys"):
+    if label in _PAIRED and laterality in {None, Laterality.BILATERAL}:
+        return _PAIRED[label]
+    if laterality is None or laterality.value in label.split():
         return label
     return f"{laterality.value} {label}"

@@ -230,7 +230,7 @@ def _concept(draft: Draft, label: str) -> Concept:
 
 
 def _site(concept: Concept, laterality: Laterality | None) -> FindingSite:
-    side = concept.laterality or laterality
+    side = concept.side(laterality)
     return FindingSite(concept.site, laterality=codes.SIDES[side] if side else None)
 
 

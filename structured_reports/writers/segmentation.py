@@ -137,7 +137,7 @@ def _described(draft: Draft, number: int, mask: Mask, tracking: Tracking) -> Seg
         anatomic_regions=[concept.site] if is_lesion else None,
         display_color=CIELabColor.from_rgb(*colour_of(mask.label)),
     )
-    side = concept.laterality or mask.laterality
+    side = concept.side(mask.laterality)
     if side is not None:
         # Inside the type item, where PS3.3 C.8.20.4 has it; highdicom has no argument for it.
         kind = description.SegmentedPropertyTypeCodeSequence[0]

@@ -4,20 +4,18 @@ import pytest
 from pydicom.sr.codedict import codes as dictionary
 from pydicom.sr.coding import Code
 
-from model.reading import (
-    ABDOMINAL_ORGANS,
-    CHEST_FINDINGS,
-    CHEST_ORGANS,
-    CHEST_STRUCTURES,
-    SKIN_LESIONS,
-    ChangeStatus,
-    Laterality,
-    Presence,
-)
+from model.reading import ChangeStatus, Laterality, Presence
+from model.vocabulary import VOCABULARIES
 from structured_reports import codes
 from structured_reports.errors import CodingError
 
-LABELS = sorted({*CHEST_FINDINGS, *CHEST_STRUCTURES, *CHEST_ORGANS, *ABDOMINAL_ORGANS, *SKIN_LESIONS})
+LABELS = sorted(
+    {
+        *(label for v in VOCABULARIES.values() for label in (*v.chest_findings, *v.skin_lesions)),
+        *(label for v in VOCABULARIES.values() for label in (*v.chest_structures, *v.chest_organs)),
+        *(label for v in VOCABULARIES.values() for label in v.abdominal_organs),
+    }
+)
 ALL_CODES = sorted(
     {
         *(value for value in vars(codes).values() if isinstance(value, Code)),
@@ -31,6 +29,45 @@ ALL_CODES = sorted(
     key=lambda code: (code.scheme_designator, code.value),
 )
 SNOMED = [code for code in ALL_CODES if code.scheme_designator == "SCT"]
+
+# Wu et al., Chest ImaGenome Dataset, PhysioNet 2021: what is boxed; findings and diseases of its reports.
+CHEST_IMAGENOME_STRUCTURES = (
+    *(
+        f"{side} {part}"
+        for side in ("left", "right")
+        for part in (
+            "lung",
+            "apical zone",
+            "upper lung zone",
+            "mid lung zone",
+            "lower lung zone",
+            "hilar structures",
+            "costophrenic angle",
+            "cardiophrenic angle",
+            "hemidiaphragm",
+            "clavicle",
+            "cardiac silhouette",
+            "upper abdomen",
+        )
+    ),
+    *("trachea", "carina", "spine", "mediastinum", "upper mediastinum", "svc", "cavoatrial junction"),
+    *("cardiac silhouette", "right atrium", "aortic arch", "descending aorta", "abdomen"),
+)
+CHEST_IMAGENOME_FINDINGS = (
+    *("lung opacity", "airspace opacity", "consolidation", "infiltration", "atelectasis"),
+    *("linear/patchy atelectasis", "lobar/segmental collapse", "pulmonary edema/hazy opacity"),
+    *("vascular congestion", "vascular redistribution", "increased reticular markings/ild pattern"),
+    *("pleural effusion", "costophrenic angle blunting", "pleural/parenchymal scarring", "bronchiectasis"),
+    *("enlarged cardiac silhouette", "mediastinal displacement", "mediastinal widening", "enlarged hilum"),
+    *("tortuous aorta", "vascular calcification", "pneumomediastinum", "pneumothorax", "hydropneumothorax"),
+    *("lung lesion", "mass/nodule (not otherwise specified)", "multiple masses/nodules", "calcified nodule"),
+    *("superior mediastinal mass/enlargement", "rib fracture", "clavicle fracture", "spinal fracture"),
+    *("hyperaeration", "cyst/bullae", "elevated hemidiaphragm", "diaphragmatic eventration (benign)"),
+    *("sub-diaphragmatic air", "subcutaneous air", "hernia", "scoliosis", "spinal degenerative changes"),
+    *("shoulder osteoarthritis", "bone lesion", "pneumonia", "aspiration", "copd/emphysema", "goiter"),
+    *("fluid overload/heart failure", "interstitial lung disease", "lung cancer", "pericardial effusion"),
+    *("granulomatous disease", "alveolar hemorrhage"),
+)
 
 # The dihedral group D5 of Verhoeff (1969), Error Detecting Decimal Codes.
 _PRODUCT = (
@@ -86,7 +123,11 @@ def test_the_code_that_pydicom_wrongly_calls_cardiomegaly_is_not_used():
 def test_every_label_of_the_model_has_a_reviewed_code(label: str):
     concept = codes.concept_of(label, codes.CHEST)
     assert concept is codes.CONCEPTS[label]
-    assert concept.category in {codes.ANATOMICAL_STRUCTURE, codes.MORPHOLOGICALLY_ABNORMAL_STRUCTURE}
+    assert concept.category in {
+        codes.ANATOMICAL_STRUCTURE,
+        codes.MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
+        codes.PHYSICAL_OBJECT,
+    }
 
 
 @pytest.mark.parametrize(
@@ -157,12 +198,12 @@ def test_a_label_that_names_a_side_carries_it(label: str, side: Laterality | Non
 
 
 def test_a_label_without_reviewed_code_gets_a_stable_local_one():
-    concept = codes.concept_of("enlarged hilum", codes.CHEST)
+    concept = codes.concept_of("mitral annular calcification", codes.CHEST)
     assert concept.code.scheme_designator == "99MEDVERSA"
-    assert concept.code.meaning == "enlarged hilum"
+    assert concept.code.meaning == "mitral annular calcification"
     assert len(concept.code.value) <= 16
-    assert concept == codes.concept_of("enlarged hilum", codes.CHEST)
-    assert concept.code.value != codes.concept_of("goitre", codes.CHEST).code.value
+    assert concept == codes.concept_of("mitral annular calcification", codes.CHEST)
+    assert concept.code.value != codes.concept_of("azygos lobe", codes.CHEST).code.value
 
 
 @pytest.mark.parametrize("code", ALL_CODES, ids=lambda code: code.value)
@@ -171,7 +212,94 @@ def test_code_fits_its_attributes(code: Code):
     assert 0 < len(code.meaning) <= 64
 
 
-@pytest.mark.parametrize("label", ["", "x" * 65, "a\\b", "line\nbreak"])
-def test_a_label_that_no_code_meaning_can_hold_is_refused(label: str):
+@pytest.mark.parametrize("label", ["x" * 65, "a\\b", "line\nbreak", "\u202eright lung", "é" * 200])
+def test_a_label_that_no_code_meaning_can_hold_is_shortened_and_keeps_its_own_value(label: str):
+    code = codes.concept_of(label, codes.CHEST).code
+    assert 0 < len(code.meaning) <= 64
+    assert code.meaning.isprintable()
+    assert "\\" not in code.meaning
+    assert code.value != codes.concept_of(f"{label}x", codes.CHEST).code.value
+
+
+@pytest.mark.parametrize("label", ["", " ", "\n\t"])
+def test_a_label_that_says_nothing_is_refused(label: str):
     with pytest.raises(CodingError):
         codes.concept_of(label, codes.CHEST)
+
+
+@pytest.mark.parametrize("label", CHEST_IMAGENOME_STRUCTURES)
+def test_every_published_structure_is_coded_as_anatomy_with_the_side_of_its_name(label: str):
+    concept = codes.CONCEPTS[label]
+    assert concept.category == codes.ANATOMICAL_STRUCTURE
+    named = {"left": Laterality.LEFT, "right": Laterality.RIGHT}.get(label.split()[0])
+    # The right atrium is named for the side of the heart, not of the patient.
+    assert concept.laterality == (None if label == "right atrium" else named)
+
+
+@pytest.mark.parametrize("label", CHEST_IMAGENOME_FINDINGS)
+def test_every_published_finding_is_coded_as_such(label: str):
+    concept = codes.CONCEPTS[label]
+    assert concept.category == codes.MORPHOLOGICALLY_ABNORMAL_STRUCTURE
+    assert concept.site in {c.code for c in codes.CONCEPTS.values() if c.kind != codes.FINDING_KIND}
+
+
+@pytest.mark.parametrize(
+    "concept", [c for c in codes.CONCEPTS.values() if c.verified_in.startswith("PS3.16")], ids=str
+)
+def test_a_code_said_to_be_of_ps316_is_in_its_context_group_with_that_meaning(concept: codes.Concept):
+    number = concept.verified_in.removeprefix("PS3.16 CID ")
+    group = getattr(dictionary, f"cid{number}")
+    listed = [getattr(group, name) for name in group.dir()]
+    (found,) = [code for code in listed if code == concept.code]
+    assert found.meaning.lower() == concept.code.meaning.lower()
+
+
+def test_what_is_not_verified_is_local_and_what_is_local_says_so():
+    for concept in codes.CONCEPTS.values():
+        is_local = concept.code.scheme_designator == codes.LOCAL_SCHEME
+        assert (concept.verified_in == codes.LOCAL) is is_local
+        assert is_local or concept.verified_in == "public value set" or concept.verified_in[:6] == "PS3.16"
+
+
+def test_two_findings_never_share_a_code_since_it_tells_them_apart_from_study_to_study():
+    findings = [c for c in codes.CONCEPTS.values() if c.category != codes.ANATOMICAL_STRUCTURE]
+    assert len({concept.code for concept in findings}) == len(findings)
+
+
+def test_two_structures_share_a_code_only_as_two_names_of_one():
+    seen: dict[tuple[Code, Laterality | None], list[str]] = {}
+    for label, concept in codes.CONCEPTS.items():
+        if concept.category == codes.ANATOMICAL_STRUCTURE:
+            seen.setdefault((concept.code, concept.laterality), []).append(label)
+    shared = sorted(labels for labels in seen.values() if len(labels) > 1)
+    assert shared == [["heart", "cardiac silhouette"], ["kidney", "kidneys"], ["svc", "superior vena cava"]]
+
+
+@pytest.mark.parametrize(
+    ("label", "given", "said"),
+    [
+        ("kidney", None, Laterality.BILATERAL),
+        ("kidney", Laterality.BILATERAL, Laterality.BILATERAL),
+        ("kidney", Laterality.LEFT, Laterality.LEFT),
+        ("left lung", Laterality.RIGHT, Laterality.LEFT),
+        ("pleural effusion", Laterality.RIGHT, Laterality.RIGHT),
+        ("heart", None, None),
+    ],
+)
+def test_a_side_in_the_label_counts_before_a_given_one(
+    label: str, given: Laterality | None, said: Laterality | None
+):
+    assert codes.CONCEPTS[label].side(given) is said
+
+
+def test_a_region_as_a_whole_is_no_structure_in_it():
+    assert codes.concept_of("abdomen", codes.ABDOMEN).code == codes.OVERALL
+    assert codes.concept_of("abdomen", codes.CHEST).code == codes.ABDOMEN
+
+
+@pytest.mark.parametrize("digits", ["818981001", "36118008"])
+def test_one_wrong_digit_fails_the_check(digits: str):
+    assert is_verhoeff_valid(digits)
+    for place in range(len(digits)):
+        wrong = str((int(digits[place]) + 1) % 10)
+        assert not is_verhoeff_valid(digits[:place] + wrong + digits[place + 1 :])

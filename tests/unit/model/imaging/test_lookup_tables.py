@@ -54,6 +54,7 @@ def test_zero_entries_are_65536() -> None:
     assert looked_up(found, 0, 65535) == [0, 65535]
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_long_table_described_in_signed_numbers() -> None:
     # 40000 entries in a descriptor of VR SS read as 40000 - 65536.
     found = table([40000 - 65536, -5, 16], np.arange(40000, dtype="<u2").tobytes(), "OW")

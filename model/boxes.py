@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from model.reading import CHEST_STRUCTURES, BoundingBox, Laterality
+from model.reading import BoundingBox, Laterality
 from model.volume import PlanarImage
 
 SMALLEST_SIDE = 1.0
@@ -11,8 +11,19 @@ SMALLEST_SIDE = 1.0
 MIDLINE = 0.1
 """Of the image width: a box whose centre is nearer than this to the middle has no side."""
 
-_MEDIAN = frozenset({"heart", "trachea", "aorta", "spine", "enlarged cardiac silhouette"})
-"""What lies in the middle: its box has no side, wherever its centre falls."""
+_MEDIAN = frozenset(
+    {
+        *("heart", "cardiac silhouette", "enlarged cardiac silhouette", "fluid overload/heart failure"),
+        *("trachea", "carina", "spine", "abdomen", "hernia"),
+        *("aorta", "aortic arch", "descending aorta", "tortuous aorta", "vascular calcification"),
+        *("svc", "cavoatrial junction", "mediastinum", "upper mediastinum"),
+        *("mediastinal widening", "mediastinal displacement", "pneumomediastinum", "pericardial effusion"),
+    }
+)
+"""What lies in or beside the middle: its box has no side, wherever its centre falls."""
+
+_NEAR_THE_MIDDLE = frozenset({"left cardiac silhouette", "right cardiac silhouette", "right atrium"})
+"""Sided structures whose centre may cross the middle of an image that is not centred."""
 
 
 def bounding_box(
@@ -30,19 +41,22 @@ def bounding_box(
     )
     if j1 - j0 < SMALLEST_SIDE or i1 - i0 < SMALLEST_SIDE:
         return None
-    side = expected_side(label) and _side((i0 + i1) / 2 / columns, 0)
-    if label not in _MEDIAN and side is None:
-        side = _side((i0 + i1) / 2 / columns, MIDLINE)
+    side = None if label in _MEDIAN else _side_of(label, (i0 + i1) / 2 / columns)
     low_j, low_i, high_j, high_i = image.orientation.undo_box((j0, i0, j1, i1), (rows, columns))
     return BoundingBox(label, image.frame, (low_j, low_i), (high_j, high_i), side)
 
 
 def expected_side(label: str) -> Laterality | None:
     """The side that a label names; None if it names none."""
-    if label not in CHEST_STRUCTURES:
-        return None
     first = label.split(" ")[0]
     return Laterality(first) if first in ("left", "right") else None
+
+
+def _side_of(label: str, centre: float) -> Laterality | None:
+    expected = expected_side(label)
+    if expected is None:
+        return _side(centre, MIDLINE)
+    return _side(centre, MIDLINE if label in _NEAR_THE_MIDDLE else 0) or expected
 
 
 def _side(centre: float, margin: float) -> Laterality | None:

@@ -39,3 +39,5 @@ class Question:
     """Index into `ReadingRequest.priors` for a comparison."""
     images: tuple[int, ...] | None = None
     """Which images of the sight the question is about, `<img0>` first; None for all of them."""
+    preface: str = ""
+    """What the order says, without tags: goes to the model after the images, before the text."""

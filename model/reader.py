@@ -21,7 +21,7 @@ from model.errors import AbstentionError, AnswerError
 from model.families.family import Family, Generation, Sight
 from model.gates import check_gate_answer, check_lesion, check_lungs, check_pixels, heart_is_on_the_right
 from model.merging import Evidence, check_changes, merge_findings
-from model.prompts import gate_question, prior_images, questions_for
+from model.protocol import gate_question, prior_images, questions_for
 from model.questions import Form, Question
 from model.reading import (
     Answer,
@@ -40,6 +40,7 @@ from model.reading import (
     Task,
 )
 from model.segments import mask_on_source, mask_voxels, volume_ml
+from model.vocabulary import display_name
 from model.volume import PlanarImage, Volume
 
 NO_PRIOR = "No prior was available to the software."
@@ -105,7 +106,7 @@ class Reader:
         return self._conclude(draft)
 
     def _ask_gate(self, draft: _Draft, image: int) -> None:
-        question = gate_question(draft.request.modality, image)
+        question = gate_question(draft.request.modality, self._family.vocabulary, image)
         if question is None:
             return
         (generation,) = draft.sight.answer([question])
@@ -115,7 +116,7 @@ class Reader:
 
     def _read_current(self, draft: _Draft) -> None:
         request = draft.request
-        questions = [q for q in questions_for(request) if q.prior is None]
+        questions = [q for q in questions_for(request, self._family.vocabulary) if q.prior is None]
         if not questions:
             return
         for question, generation in zip(questions, draft.sight.answer(questions), strict=True):
@@ -132,7 +133,7 @@ class Reader:
         if not request.priors:
             draft.caveats.append(NO_PRIOR)
             return
-        questions = [q for q in questions_for(request) if q.prior is not None]
+        questions = [q for q in questions_for(request, self._family.vocabulary) if q.prior is not None]
         if not questions and Task.COMPARISON in request.tasks:
             draft.caveats.append("This kind of study cannot be compared with a prior.")
         for question in questions:
@@ -322,7 +323,11 @@ _HANDLERS: Mapping[Form, Callable[[_Draft, Question, Generation], None]] = {
 
 def _narrative(draft: _Draft, masks: Sequence[Mask]) -> Narrative | None:
     if draft.request.modality is Modality.CT:
-        sizes = [f"{mask.label} {volume:.0f} ml" for mask in masks if (volume := volume_ml(mask)) is not None]
+        sizes = [
+            f"{display_name(mask.label)} {volume:.0f} ml"
+            for mask in masks
+            if (volume := volume_ml(mask)) is not None
+        ]
         return Narrative(f"Segmented volumes: {', '.join(sizes)}.", "") if sizes else None
     findings = draft.report.get(Form.FINDINGS, "")
     impression = draft.report.get(Form.IMPRESSION, draft.report.get(Form.DIAGNOSIS, ""))

@@ -121,6 +121,8 @@ class ReadingRequest:
     """Newest first; numbered on after the current images in a prompt."""
     context: ClinicalContext = ClinicalContext()
     seed: int = 0
+    whole_report: bool = False
+    """Ask for findings and impression in one answer; each has a question of its own otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from model.volume import PlanarImage, Volume
 
 THRESHOLD = 0.5
 
-PAIRED = frozenset({"kidneys"})
+PAIRED = frozenset({"kidneys", "kidney"})
 """Labels of which two components are kept: one organ on either side."""
 
 SMALLEST_PART = 0.1
@@ -19,6 +19,7 @@ _LATERALITY = {
     "left lung": Laterality.LEFT,
     "right lung": Laterality.RIGHT,
     "kidneys": Laterality.BILATERAL,
+    "kidney": Laterality.BILATERAL,
 }
 
 

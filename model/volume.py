@@ -69,6 +69,19 @@ class Orientation:
         turned = self._flip(array)
         return np.swapaxes(turned, -1, -2) if self.transposed else turned
 
+    def apply_box(
+        self, box: tuple[float, float, float, float], shape: tuple[int, int]
+    ) -> tuple[float, float, float, float]:
+        """Map a half-open box j0, i0, j1, i1 of stored pixels to the turned grid of `shape` (J, I)."""
+        j0, i0, j1, i1 = box
+        if self.transposed:
+            j0, i0, j1, i1 = i0, j0, i1, j1
+        if self.rows_flipped:
+            j0, j1 = shape[0] - j1, shape[0] - j0
+        if self.columns_flipped:
+            i0, i1 = shape[1] - i1, shape[1] - i0
+        return j0, i0, j1, i1
+
     def undo_box(
         self, box: tuple[float, float, float, float], shape: tuple[int, int]
     ) -> tuple[float, float, float, float]:

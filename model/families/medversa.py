@@ -96,7 +96,7 @@ class MedVersaFamily:
         if not 0 < images <= self.sizes.max_images:
             raise AnswerError(f"{images} images in one request; 1 to {self.sizes.max_images} are possible")
         prefix = prefix_ids(self.tokenizer, images, self.sizes.visual_tokens)
-        return prefix + self._asked(question.text, len(prefix))
+        return prefix + self._asked(question, len(prefix))
 
     @property
     def _rules(self) -> WritingRules:
@@ -108,8 +108,9 @@ class MedVersaFamily:
     def _device(self) -> torch.device:
         return self.network.ln_vision_2d.weight.device
 
-    def _asked(self, question: str, before: int) -> list[int]:
-        ids = question_ids(self.tokenizer, question)
+    def _asked(self, question: Question, before: int) -> list[int]:
+        preface = self.tokenizer.encode(question.preface) if question.preface else []
+        ids = preface + question_ids(self.tokenizer, question.text)
         length = before + len(ids) + self.sizes.max_new_tokens
         if length > self.sizes.context:
             raise AnswerError(

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from model.prompts import DETECTION_GROUP, context_text, phrase
+from model.prompts import context_text, phrase
+from model.protocol import DETECTION_GROUP
 from model.questions import Form
 from model.reading import (
     ABDOMINAL_ORGANS,

@@ -152,6 +152,9 @@ class Worker(Section):
     """Name of shipped weights, or a folder with others. Default medversa-demo."""
     device: Literal["auto", "cpu", "cuda"] | str = "auto"
     """Where the model runs: auto, cpu, cuda or cuda:N. Default auto."""
+    precision: Literal["auto", "float32", "bfloat16", "int8", "int4"] = "auto"
+    """How the language model's weights are kept. Default auto: float32 below a billion parameters, else
+    bfloat16. int8 and int4 trade exactness for memory; int4 needs medversa-node[quantized]."""
     lease_s: Seconds = 60.0
     """Seconds for which a worker holds a job without renewing. Default 60."""
     max_attempts: Count = 3

@@ -5,6 +5,7 @@ ModelError
 │   ├── GeometryError   positions are missing, repeated, mixed or unevenly spaced
 │   └── PixelError      declared size, pixel data and codec do not agree
 ├── WeightsError        a checkpoint is missing, altered or does not fit its family
+│   └── MemoryShortageError  the device has not the memory that it needs
 ├── AbstentionError     the input is outside what the model can judge
 └── AnswerError         generated text breaks the grammar of its task
 """
@@ -28,6 +29,10 @@ class PixelError(ImagingError):
 
 class WeightsError(ModelError):
     """A checkpoint is missing, altered or does not fit its family."""
+
+
+class MemoryShortageError(WeightsError):
+    """The device has not the memory that the weights need; the message says which precision would fit."""
 
 
 class AbstentionError(ModelError):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from model.precision import Precision
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
@@ -11,3 +13,5 @@ class ModelSettings:
     """A name of `model.registry.FAMILIES`, or the path of a folder of weights."""
     device: str = "cpu"
     """A torch device."""
+    precision: Precision = Precision.AUTO
+    """How the weights of the language model are kept."""

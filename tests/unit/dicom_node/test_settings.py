@@ -1,11 +1,13 @@
 """The configuration: what is read, from where, and how wrong ones are told."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from dicom_node.errors import SettingsError
-from dicom_node.settings import NodeSettings, Section, load_settings
+from dicom_node.settings import NodeSettings, Section, Worker, load_settings
+from model.precision import Precision
 
 
 def written(folder: Path, text: str) -> Path:
@@ -114,3 +116,11 @@ def test_every_field_is_documented() -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         NodeSettings().node.port = 1  # type: ignore[misc]
+
+
+def test_precision_is_one_that_the_model_knows(tmp_path: Path) -> None:
+    offered = get_args(Worker.model_fields["precision"].annotation)
+
+    assert set(offered) == {str(precision) for precision in Precision}
+    with pytest.raises(SettingsError, match=r"worker\.precision"):
+        load_settings(written(tmp_path, '[worker]\nprecision = "int3"\n'), {})

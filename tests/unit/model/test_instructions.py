@@ -8,14 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from model.answers import (
-    changes_in,
-    clean_report,
     detections_in,
     diagnosis_in,
     has_segment,
     is_frontal_chest,
     labels_in,
-    statements_in,
     yes_or_no,
 )
 from model.prompts import phrase
@@ -32,6 +29,9 @@ from model.reading import (
     Presence,
     Task,
 )
+from model.report_language.changes import changes_in
+from model.report_language.cleaning import clean_report
+from model.report_language.statements import statements_in
 from model.training.instruction import Instruction
 from model.training.instructions import (
     findings_text,

@@ -16,6 +16,9 @@
 7. Weights, tokenizer and configuration are written; `model.training.examination` examines them on held-out
    seeds.
 
+Weights that exist already can go on to new tasks (`--start-from`): encoders, U-Nets and tokenizer stay as
+they are, and `language_on` takes the place of stages 1 to 5.
+
 Every stage leaves a file in the run folder; running again goes on where it stopped.
 """
 
@@ -45,6 +48,7 @@ from model.training.language_lessons import (
     batch_of,
     language_losses,
     lesson_of,
+    region_lessons,
     see_pictures,
     tag_states,
 )
@@ -56,9 +60,11 @@ from model.training.segmentation_lessons import (
     hearing_step,
     planar_module,
     planar_step,
+    recovered_vectors,
     volume_module,
     volume_step,
 )
+from model.training.slab_lessons import SeenSlabs, see_slabs, slab_instructions
 from model.training.stages import Progress, Stage, run_stage, silent
 from model.training.volume_pool import VolumePool, volume_pool_of
 from model.weights import TOKENIZER_FILE
@@ -72,6 +78,8 @@ TASK_WEIGHTS = {
     (Modality.CXR, Task.PATHOLOGY_DETECTION): 3.0,
     (Modality.CXR, Task.SEGMENTATION): 0.5,
     (Modality.CXR, Task.COMPARISON): 4.0,
+    (Modality.CXR, Task.VQA): 4.0,
+    (Modality.CXR, Task.REGION_CAPTIONING): 5.0,
     (Modality.DERM, Task.CLASSIFICATION): 1.0,
     (Modality.DERM, Task.SEGMENTATION): 0.3,
     (Modality.CT, Task.SEGMENTATION): 0.7,
@@ -85,6 +93,7 @@ RATES = {
     "unet_2d": 2e-3,
     "language_first": 1.5e-3,
     "language": 1.2e-3,
+    "language_on": 8e-4,
     "hearing_2d": 3e-3,
     "hearing_3d": 3e-3,
 }
@@ -114,6 +123,7 @@ class DemoPlan:
             "unet_3d": 480,
             "unet_2d": 1500,
             "language": 2000,
+            "language_on": 1300,
             "hearing_2d": 400,
             "hearing_3d": 400,
         }
@@ -186,9 +196,11 @@ def _shown(case: ChestCase | SkinCase | ForeignCase) -> Mapping[str, ChestView |
 class DemoTraining:
     """One run: its plan, its folder and the network that grows in it."""
 
-    def __init__(self, plan: DemoPlan, folder: Path, progress: Progress = silent) -> None:
+    def __init__(
+        self, plan: DemoPlan, folder: Path, progress: Progress = silent, *, stages: str = "stages"
+    ) -> None:
         self.plan, self.folder, self.progress = plan, folder, progress
-        self.checkpoints = folder / "stages"
+        self.checkpoints = folder / stages
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(plan.seed)
 
@@ -273,23 +285,35 @@ class DemoTraining:
     ) -> Seen:
         """Look at every picture once with the frozen encoder, and put the instructions into ids."""
         network.eval()
-        kept = self.folder / f"seen_by_{eyes}.safetensors"
+        kept = self.checkpoints / f"seen_by_{eyes}.safetensors"
         if not kept.exists():
             rng = torch.Generator().manual_seed(self.plan.seed)
             seen = see_pictures(network, curriculum.pictures, self.plan.picture_variants, rng)
             save_file({"tokens": seen.tokens, "windows": seen.windows}, kept)
-        visual = network.sizes.visual_tokens
-        lessons = [lesson_of(i, rows, tokenizer, visual) for i, rows in curriculum.instructions]
-        return Seen(lessons, SeenPictures(**load_file(kept)), torch.zeros(0))
+        pictures, visual = SeenPictures(**load_file(kept)), network.sizes.visual_tokens
+        lessons = [
+            lesson
+            for instruction, rows in curriculum.instructions
+            for lesson in (
+                region_lessons(instruction, rows, tokenizer, visual, pictures.windows)
+                if instruction.region
+                else (lesson_of(instruction, rows, tokenizer, visual),)
+            )
+        ]
+        return Seen(lessons, pictures, torch.zeros(0))
 
     def all_lessons(
         self, network: MedVersaNetwork, tokenizer: MedVersaTokenizer, planar: Seen, pool: VolumePool
     ) -> Seen:
         """Add what can be asked about slabs of the volumes."""
         network.eval()
-        slabs = see_slabs(network, pool, self.plan)
-        visual = network.sizes.visual_tokens
-        about = [lesson_of(i, rows, tokenizer, visual) for i, rows in slabs.instructions]
+        kept = self.checkpoints / "seen_slabs.safetensors"
+        if not kept.exists():
+            slabs = see_slabs(network, pool, self.plan.volume_variants, self.plan.seed)
+            save_file({"tokens": slabs.tokens, "shown": slabs.shown}, kept)
+        slabs, visual = SeenSlabs(**load_file(kept)), network.sizes.visual_tokens
+        asked = slab_instructions(slabs.shown, self.plan.seed)
+        about = [lesson_of(i, rows, tokenizer, visual) for i, rows in asked]
         return Seen([*planar.lessons, *about], planar.pictures, slabs.tokens)
 
     def train_language(
@@ -343,6 +367,28 @@ class DemoTraining:
         self.train_hearing(network, tokenizer, everything, hearing)
         return network, tokenizer
 
+    def go_on(self, network: MedVersaNetwork, tokenizer: MedVersaTokenizer, workers: int) -> None:
+        """Go on from a trained network that keeps its eyes: the language model and what hears it learn on."""
+        network.requires_grad_(False)
+        self.draw_cases(workers)
+        curriculum = self.gather()
+        planar = self.planar_lessons("start", network, tokenizer, curriculum)
+        everything = self.all_lessons(network, tokenizer, planar, curriculum.volumes)
+        hearing = self.heard(network, tokenizer, everything)
+        self.train_language("language_on", network, tokenizer, everything, hearing)
+        self.train_hearing(network, tokenizer, everything, hearing)
+
+    def heard(self, network: MedVersaNetwork, tokenizer: MedVersaTokenizer, seen: Seen) -> dict[str, Hearing]:
+        """Recover what the U-Nets expect of each tag; weights do not hold the vectors of their training."""
+        hearing: dict[str, Hearing] = {}
+        for tag, text, structures in (
+            ("<2DSEG>", network.text2seg_2d, len(MASKS)),
+            ("<3DSEG>", network.text2seg_3d, len(ABDOMINAL_ORGANS)),
+        ):
+            states, wanted = self._tag_states(tag, network, tokenizer, seen)
+            hearing[tag] = Hearing(text, recovered_vectors(text, states, wanted, structures))
+        return hearing
+
     def train_hearing(
         self,
         network: MedVersaNetwork,
@@ -351,16 +397,22 @@ class DemoTraining:
         hearing: Mapping[str, Hearing],
     ) -> None:
         """Stage 6."""
-        rng = torch.Generator().manual_seed(self.plan.seed)
         for (tag, ear), name in zip(hearing.items(), ("hearing_2d", "hearing_3d"), strict=True):
-            shown = [lesson for lesson in seen.lessons if tag in lesson.instruction.answer][::7][:1500]
-            parts = [shown[n : n + 32] for n in range(0, len(shown), 32)]
-            batches = [batch_of(part, seen.pictures, seen.volumes, rng) for part in parts]
-            states = tag_states(network, batches, tokenizer, tag)
-            wanted = torch.cat([batch.structures for batch in batches])
-            step = hearing_step(ear, states.clone(), wanted, self.plan.seed)
+            states, wanted = self._tag_states(tag, network, tokenizer, seen)
+            step = hearing_step(ear, states, wanted, self.plan.seed)
             self._run(name, {"text": ear.text}, step, rate=RATES[name], weight_decay=0.0)
         network.requires_grad_(False)
+
+    def _tag_states(
+        self, tag: str, network: MedVersaNetwork, tokenizer: MedVersaTokenizer, seen: Seen
+    ) -> tuple[Tensor, Tensor]:
+        """States of a tag over up to 1500 lessons, and which structure each means."""
+        rng = torch.Generator().manual_seed(self.plan.seed)
+        shown = [lesson for lesson in seen.lessons if tag in lesson.instruction.answer][::7][:1500]
+        parts = [shown[n : n + 32] for n in range(0, len(shown), 32)]
+        batches = [batch_of(part, seen.pictures, seen.volumes, rng) for part in parts]
+        states = tag_states(network, batches, tokenizer, tag)
+        return states.clone(), torch.cat([batch.structures for batch in batches])
 
     def _run(
         self,
@@ -375,39 +427,6 @@ class DemoTraining:
         run_stage(stage, step, self.checkpoints, self.progress)
         for module in modules.values():
             module.requires_grad_(False)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SeenSlabs:
-    """Visual tokens of slabs cut from the volumes, and what can be asked about each."""
-
-    tokens: Tensor
-    """(M, T, width) float16."""
-    instructions: list[tuple[Instruction, tuple[int, ...]]]
-
-
-LEAST_VOXELS = 30
-"""An organ with fewer voxels on the network's grid is not said to be in a slab."""
-
-
-@torch.inference_mode()
-def see_slabs(network: MedVersaNetwork, pool: VolumePool, plan: DemoPlan) -> SeenSlabs:
-    """Cut `volume_variants` slabs out of each volume, the first of them whole, and encode them."""
-    rng = np.random.default_rng([plan.seed, 2])
-    tokens: list[Tensor] = []
-    told: list[tuple[Instruction, tuple[int, ...]]] = []
-    for row in range(len(pool.voxels)):
-        for v in range(plan.volume_variants):
-            grid = network.sizes.volume_grid
-            voxels, labels = pool.variant(row, grid, rng) if v else pool.whole(row, grid)
-            with torch.autocast("cpu", torch.bfloat16, enabled=v > 0):
-                seen = network.seen_3d(network.visual_encoder_3d.encode(voxels[None]))
-            masks = {name: labels.numpy() == n + 1 for n, name in enumerate(ABDOMINAL_ORGANS)}
-            shown = {name: mask for name, mask in masks.items() if mask.sum() >= LEAST_VOXELS}
-            case = AbdomenCase(row, voxels[0].numpy(), np.eye(4), shown)
-            told.extend((instruction, (len(tokens),)) for instruction in instructions_for(case, rng))
-            tokens.append(seen[0].half())
-    return SeenSlabs(torch.stack(tokens), told)
 
 
 def _organ_instructions(seed: int) -> list[Instruction]:

@@ -22,5 +22,7 @@ class Instruction:
     """With `<DET>`, `<N/A>`, `<2DSEG>`, `<3DSEG>` tags; without the end mark."""
     boxes: tuple[Box, ...] = ()
     """One per `<DET>` of the answer, in order."""
+    region: Box | None = None
+    """The box that the question tells, for region captioning."""
     mask: str | None = None
     """Label of the mask of the first image for the `<2DSEG>` or `<3DSEG>` of the answer."""

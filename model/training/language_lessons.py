@@ -1,7 +1,7 @@
 """What the language model is taught: instructions over visual tokens that frozen encoders made once."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch.nn import functional
 from model.families.medversa import answer_ids, prefix_ids, question_ids
 from model.families.medversa_networks.network import MedVersaNetwork, splice
 from model.families.medversa_networks.tokenizer import MedVersaTokenizer
+from model.prompts import region_text
 from model.reading import ABDOMINAL_ORGANS, Modality
 from model.training.instruction import Instruction
 from model.training.losses import IGNORED, detection_loss, language_loss
@@ -22,6 +23,9 @@ from model.training.planar_pool import (
 )
 
 DETECTION_TAG = "<DET>"
+
+LEAST_LEFT = 0.5
+"""Of a region's area, what a variant of its picture must still show for a question about it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +48,8 @@ class Lesson:
     ids: tuple[int, ...]
     taught_from: int
     """Position of the first id of the answer."""
+    variant: int | None = None
+    """The variant of the picture that the question is about; None if any will do."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +77,33 @@ def lesson_of(
     asked = prefix_ids(tokenizer, len(rows), visual) + question_ids(tokenizer, instruction.question)
     ids = (*asked, *answer_ids(tokenizer, instruction.answer))
     return Lesson(instruction, rows, ids, len(asked))
+
+
+def region_lessons(
+    instruction: Instruction,
+    rows: tuple[int, ...],
+    tokenizer: MedVersaTokenizer,
+    visual: int,
+    windows: Tensor,
+) -> Iterator[Lesson]:
+    """One lesson per variant of the picture in which half of the region is left, told where it lies there.
+
+    `windows` is (variants, N, 4).
+    """
+    if instruction.region is None:
+        return
+    region = torch.tensor(instruction.region)
+    for variant, window in enumerate(windows[:, rows[0]]):
+        there = windowed_boxes(region[None, None], window[None])[0, 0]
+        left = (there[2:] - there[:2]).prod() * window[:2].prod() / (region[2:] - region[:2]).prod()
+        if left < LEAST_LEFT:
+            continue
+        x1, y1, x2, y2 = there.tolist()
+        question = instruction.question.replace(
+            region_text(instruction.region), region_text((x1, y1, x2, y2))
+        )
+        moved = replace(instruction, question=question, region=(x1, y1, x2, y2))
+        yield replace(lesson_of(moved, rows, tokenizer, visual), variant=variant)
 
 
 @torch.inference_mode()
@@ -118,6 +151,8 @@ def batch_of(
             visual.append(volumes[list(lesson.rows)].flatten(0, 1).float())
             continue
         drawn = torch.randint(len(pictures.tokens), (len(lesson.rows),), generator=rng)
+        if lesson.variant is not None:
+            drawn[:] = lesson.variant
         visual.append(pictures.tokens[drawn, list(lesson.rows)].flatten(0, 1).float())
         if lesson.instruction.boxes:
             told = torch.tensor(lesson.instruction.boxes)[None]

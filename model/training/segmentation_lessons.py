@@ -100,6 +100,20 @@ def hearing_step(
     return step
 
 
+@torch.no_grad()
+def recovered_vectors(text: nn.Module, states: Tensor, structures: Tensor, count: int) -> nn.Embedding:
+    """Recover the vector of each structure: the mean of what a trained `text2seg` layer makes of its tags.
+
+    That layer was trained towards the vectors themselves, so that its mean over many tags' `states`
+    (n, hidden) is its best word on them. A structure that no state means gets the mean of all.
+    """
+    told = text(states)
+    vectors = told.mean(0).repeat(count, 1)
+    for structure in structures.unique().tolist():
+        vectors[structure] = told[structures == structure].mean(0)
+    return nn.Embedding.from_pretrained(vectors, freeze=True)
+
+
 def _levels(network: UNet3d, volumes: Tensor) -> list[Tensor]:
     """Encode as `UNet3d.encode`, the last level in float32.
 

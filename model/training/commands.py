@@ -46,13 +46,17 @@ def train() -> None:
     show_default=True,
     help="Processes that draw phantoms.",
 )
-def demo(out: Path, cases: int, steps: float, seed: int, workers: int) -> None:
+@click.option(
+    "--start-from",
+    metavar="WEIGHTS",
+    help="Go on from these demonstration weights, a folder or a shipped name; encoders and U-Nets are kept.",
+)
+def demo(*, out: Path, cases: int, steps: float, seed: int, workers: int, start_from: str | None) -> None:
     """Make the demonstration weights from phantoms; run again to go on after an interruption."""
     # torch is loaded only for the command that needs it.
     from model.training.datasets.phantoms import draw_all, load, shards_of
-    from model.training.demo_weights import require_demo, write_demo_weights, write_figures
+    from model.training.demo_weights import demonstration, require_demo, write_demo_weights, write_figures
     from model.training.finetune import DemoPlan, DemoTraining
-    from model.weights import TOKENIZER_FILE
 
     plan = DemoPlan(seed=seed)
     whole = sum(plan.cases.values())
@@ -63,11 +67,13 @@ def demo(out: Path, cases: int, steps: float, seed: int, workers: int) -> None:
     )
     weights = out / "weights"
     require_demo(weights)
+    start = demonstration(start_from) if start_from else None
     console = Console()
     with _bars(console) as bars:
         shown = _Shown(bars)
-        network, _ = DemoTraining(plan, out, shown).run(workers)
-        write_demo_weights(network, out / TOKENIZER_FILE, plan, weights)
+        training = DemoTraining(plan, out, shown)
+        network, tokenizer = training.go_on(start, workers) if start else training.run(workers)
+        write_demo_weights(network, tokenizer, plan, weights, started_from=start.identity if start else None)
         held_out = {
             role: [s for kind, n in counts.items() for s in shards_of(kind, first, n)]
             for role, first, counts in _HELD_OUT

@@ -6,15 +6,17 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from shutil import copyfile
 
 from model.errors import WeightsError
+from model.families.medversa import MedVersaFamily
 from model.families.medversa_loading import load_medversa
 from model.families.medversa_networks.network import MedVersaNetwork
-from model.reading import CHEST_FINDINGS
+from model.families.medversa_networks.tokenizer import MedVersaTokenizer
+from model.reading import CHEST_FINDINGS, ModelIdentity
+from model.registry import load_family
 from model.training.datasets.case_files import Case
 from model.training.examination import Figures, best_temperature, examine, figures_of
-from model.training.finetune import DemoPlan
+from model.training.finetune import FIRST_STAGES, ON_STAGES, DemoPlan
 from model.weights import (
     CONFIG_FILE,
     TOKENIZER_FILE,
@@ -29,10 +31,29 @@ CARD_FILE = "MODEL_CARD.md"
 _LIBRARIES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "numpy", "scipy", "pillow")
 
 
-def write_demo_weights(network: MedVersaNetwork, tokenizer_file: Path, plan: DemoPlan, folder: Path) -> None:
+def demonstration(name_or_dir: str) -> MedVersaFamily:
+    """Open demonstration weights to train them on.
+
+    Raises:
+        WeightsError: they are no demonstration weights of MedVersa, or cannot be opened.
+    """
+    family = load_family(name_or_dir)
+    if not isinstance(family, MedVersaFamily) or not family.identity.demo_weights:
+        raise WeightsError("training goes on from demonstration weights of MedVersa only")
+    return family
+
+
+def write_demo_weights(
+    network: MedVersaNetwork,
+    tokenizer: MedVersaTokenizer,
+    plan: DemoPlan,
+    folder: Path,
+    *,
+    started_from: ModelIdentity | None = None,
+) -> None:
     """Write weights, tokenizer and configuration; figures come later, from `write_figures`."""
     folder.mkdir(parents=True, exist_ok=True)
-    copyfile(tokenizer_file, folder / TOKENIZER_FILE)
+    tokenizer.tokenizer.save(str(folder / TOKENIZER_FILE))
     config = WeightsConfig(
         family="medversa",
         preset="demo",
@@ -43,7 +64,7 @@ def write_demo_weights(network: MedVersaNetwork, tokenizer_file: Path, plan: Dem
         weights_sha256="",
         tokenizer_sha256="",
         yes_temperature=1.0,
-        training=_how(plan),
+        training=_how(plan, started_from),
         evaluation={},
     )
     save_weights(folder, network, config)
@@ -76,12 +97,21 @@ def source_revision() -> str:
     return said.stdout.strip()
 
 
-def _how(plan: DemoPlan) -> dict[str, object]:
+def _how(plan: DemoPlan, started_from: ModelIdentity | None) -> dict[str, object]:
     described = asdict(plan)
     described.pop("sizes")
+    stages = ON_STAGES if started_from else FIRST_STAGES
+    described["steps"] = {stage: plan.steps[stage] for stage in stages}
+    command = "medversa-node train demo"
+    before = started_from and {
+        "name": started_from.name,
+        "version": started_from.version,
+        "weights_sha256": started_from.weights_sha256,
+    }
     return {
         "data": "generated phantoms only",
-        "command": "medversa-node train demo",
+        "command": f"{command} --start-from {started_from.name}" if started_from else command,
+        "started_from": before,
         "plan": described,
         "base_and_lora_trained": True,
         "source_revision": source_revision(),
@@ -92,6 +122,13 @@ def _how(plan: DemoPlan) -> dict[str, object]:
 
 def _card(config: WeightsConfig) -> str:
     rows = "\n".join(f"| {name} | {value} |" for name, value in config.evaluation.items())
+    started = config.training.get("started_from")
+    before = (
+        f"- started from the weights of sha256 `{started['weights_sha256']}`: encoders, U-Nets and tokenizer "
+        "are theirs; the language model and the layers that its tags drive learned on\n"
+        if started
+        else ""
+    )
     return f"""# {config.name} {config.version}
 
 Demonstration weights of the MedVersa v0 architecture at preset `{config.preset}`. **Not for clinical use.**
@@ -100,7 +137,7 @@ patient is evidence.
 
 - made by `{config.training["command"]}` at revision {config.training["source_revision"]}, seed \
 {config.training["plan"]["seed"]}
-- sha256 of the weights: `{config.weights_sha256}`
+{before}- sha256 of the weights: `{config.weights_sha256}`
 - language model: base and LoRA were both trained, since no pre-trained base exists at this size
 - yes/no answers are divided by temperature {config.yes_temperature}, fitted on held-out phantoms
 

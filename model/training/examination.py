@@ -22,14 +22,15 @@ from model.reading import (
     Task,
 )
 from model.training.datasets.case_files import Case
-from model.training.instructions import (
+from model.training.phantoms.truth import AbdomenCase, Box, ChestCase, ChestView, FindingTruth, SkinCase
+from model.training.request_examination import open_marks, region_marks, request_marks
+from model.training.telling import (
     FRONTAL_CHEST,
     changes_text,
     findings_text,
     visible_changes,
     visible_findings,
 )
-from model.training.phantoms.truth import AbdomenCase, Box, ChestCase, ChestView, FindingTruth, SkinCase
 from model.volume import FrameKey, Geometry, PlanarImage, Volume
 from model.wordings import WORDINGS
 
@@ -57,6 +58,12 @@ class Marks:
     gate: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
     """Per kind of picture: rightly taken or declined."""
     skin: list[bool] = field(default_factory=list)
+    right: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    """Per figure of what is asked on request: each answer."""
+
+    def add(self, marks: Iterable[tuple[str, bool]]) -> None:
+        for name, right in marks:
+            self.right[name].append(right)
 
 
 def examine(family: Family, cases: Iterable[Case]) -> Marks:
@@ -73,8 +80,10 @@ def examine(family: Family, cases: Iterable[Case]) -> Marks:
             case _:
                 picture = PlanarImage(case.pixels, FrameKey("1"))
                 gate = _asked(Modality.CXR, Form.GATE)
-                (answer,) = family.look(Modality.CXR, [picture]).answer([gate])
+                sight = family.look(Modality.CXR, [picture])
+                (answer,) = sight.answer([gate])
                 marks.gate[f"foreign {case.kind}"].append(answer.text != FRONTAL_CHEST)
+                marks.add(open_marks(sight, case, case.seed))
     return marks
 
 
@@ -92,6 +101,8 @@ def figures_of(marks: Marks) -> Figures:
         figures[f"dice {name}"] = float(np.mean(values))
     for name, right in marks.gate.items():
         figures[f"gate {name}"] = float(np.mean(right))
+    for name, right in marks.right.items():
+        figures[name] = float(np.mean(right))
     for name, right in (
         ("change status accuracy", marks.changes),
         ("comparison text exact", marks.change_texts),
@@ -187,7 +198,11 @@ def _chest(family: Family, case: ChestCase, marks: Marks) -> None:
         _asked(Modality.CXR, Form.DETECTION, CHEST_STRUCTURES),
         _asked(Modality.CXR, Form.DETECTION, CHEST_FINDINGS),
     ]
-    answers = family.look(Modality.CXR, [picture]).answer([*binary, *masks, *rest])
+    sight = family.look(Modality.CXR, [picture])
+    answers = sight.answer([*binary, *masks, *rest])
+    marks.add(open_marks(sight, view, case.seed))
+    marks.add(region_marks(sight, view, case.seed))
+    marks.add(request_marks(family, Modality.CXR, [picture]))
     seen = visible_findings(view)
     for name, answer in zip(CHEST_FINDINGS, answers, strict=False):
         marks.yes[name].append((answer.yes_probability, any(f.label == name for f in seen)))
@@ -226,6 +241,7 @@ def _mark_changes(marks: Marks, family: Family, case: ChestCase) -> None:
     pictures = [PlanarImage(v.pixels, FrameKey("1")) for v in (case.current, case.prior)]
     question = _asked(Modality.CXR, Form.DIFFERENCE, priors=1)
     (answer,) = family.look(Modality.CXR, pictures).answer([question])
+    marks.add(request_marks(family, Modality.CXR, pictures))
     changes = visible_changes(case)
     true, told = _sentences(changes_text(changes)), _sentences(answer.text)
     marks.change_texts.append(true == told)
@@ -238,6 +254,7 @@ def _abdomen(family: Family, case: AbdomenCase, marks: Marks) -> None:
     volume = Volume(case.voxels, Geometry(case.affine), frames)
     questions = [_asked(Modality.CT, Form.SEGMENTATION, (name,)) for name in ABDOMINAL_ORGANS]
     answers = family.look(Modality.CT, [volume]).answer(questions)
+    marks.add(request_marks(family, Modality.CT, [volume]))
     for name, answer in zip(ABDOMINAL_ORGANS, answers, strict=True):
         true = case.masks.get(name)
         if true is not None and true.any():
@@ -253,6 +270,7 @@ def _skin(family: Family, case: SkinCase, marks: Marks) -> None:
         _asked(Modality.DERM, Form.SEGMENTATION, ("lesion",)),
     ]
     diagnosis, lesion = family.look(Modality.DERM, [picture]).answer(questions)
+    marks.add(request_marks(family, Modality.DERM, [picture]))
     marks.skin.append(case.diagnosis in diagnosis.text)
     _mark_mask(marks, "skin lesion", lesion, case.mask[None])
 

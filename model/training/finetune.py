@@ -32,6 +32,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from model.families.medversa import MedVersaFamily
 from model.families.medversa_networks.network import MedVersaNetwork
 from model.families.medversa_networks.sizes import DEMO, MedVersaSizes
 from model.families.medversa_networks.tokenizer import MedVersaTokenizer, train_tokenizer
@@ -98,6 +99,19 @@ RATES = {
     "hearing_3d": 3e-3,
 }
 """Peak learning rate of each stage."""
+
+FIRST_STAGES = (
+    "encoder_2d",
+    "encoder_2d_fine",
+    "language_first",
+    "unet_3d",
+    "unet_2d",
+    "language",
+    "hearing_2d",
+    "hearing_3d",
+)
+ON_STAGES = ("language_on", "hearing_2d", "hearing_3d")
+"""Stages of a run from nothing, and of one that goes on from weights."""
 
 NODULE_SHARES = {"encoder_2d": 0.0, "encoder_2d_fine": 0.5}
 """Part of the radiographs into which a nodule is set; generated ones are too rare to be learned."""
@@ -196,13 +210,14 @@ def _shown(case: ChestCase | SkinCase | ForeignCase) -> Mapping[str, ChestView |
 class DemoTraining:
     """One run: its plan, its folder and the network that grows in it."""
 
-    def __init__(
-        self, plan: DemoPlan, folder: Path, progress: Progress = silent, *, stages: str = "stages"
-    ) -> None:
+    def __init__(self, plan: DemoPlan, folder: Path, progress: Progress = silent) -> None:
         self.plan, self.folder, self.progress = plan, folder, progress
-        self.checkpoints = folder / stages
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        self._keep_stages_in("stages")
         torch.manual_seed(plan.seed)
+
+    def _keep_stages_in(self, name: str) -> None:
+        self.checkpoints = self.folder / name
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
 
     def draw_cases(self, workers: int) -> None:
         """Stage 0."""
@@ -367,9 +382,10 @@ class DemoTraining:
         self.train_hearing(network, tokenizer, everything, hearing)
         return network, tokenizer
 
-    def go_on(self, network: MedVersaNetwork, tokenizer: MedVersaTokenizer, workers: int) -> None:
-        """Go on from a trained network that keeps its eyes: the language model and what hears it learn on."""
-        network.requires_grad_(False)
+    def go_on(self, start: MedVersaFamily, workers: int) -> tuple[MedVersaNetwork, MedVersaTokenizer]:
+        """Go on from trained weights that keep their eyes: what speaks, and what hears it, learns on."""
+        self._keep_stages_in(f"stages_from_{start.identity.weights_sha256[:12]}")
+        network, tokenizer = start.network.requires_grad_(False), start.tokenizer
         self.draw_cases(workers)
         curriculum = self.gather()
         planar = self.planar_lessons("start", network, tokenizer, curriculum)
@@ -377,6 +393,7 @@ class DemoTraining:
         hearing = self.heard(network, tokenizer, everything)
         self.train_language("language_on", network, tokenizer, everything, hearing)
         self.train_hearing(network, tokenizer, everything, hearing)
+        return network, tokenizer
 
     def heard(self, network: MedVersaNetwork, tokenizer: MedVersaTokenizer, seen: Seen) -> dict[str, Hearing]:
         """Recover what the U-Nets expect of each tag; weights do not hold the vectors of their training."""

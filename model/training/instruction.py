@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from model.questions import Form
 from model.reading import Modality, Task
 from model.training.phantoms.truth import Box
 
@@ -15,6 +16,7 @@ class Instruction:
 
     modality: Modality
     task: Task
+    form: Form
     images: tuple[str, ...]
     """Which images of the case are shown, in order: `current`, `prior`."""
     question: str
@@ -22,6 +24,8 @@ class Instruction:
     """With `<DET>`, `<N/A>`, `<2DSEG>`, `<3DSEG>` tags; without the end mark."""
     boxes: tuple[Box, ...] = ()
     """One per `<DET>` of the answer, in order."""
+    subjects: tuple[str, ...] = ()
+    """The labels that are asked about, as answers spell them."""
     region: Box | None = None
     """The box that the question tells, for region captioning."""
     mask: str | None = None

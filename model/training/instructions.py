@@ -94,7 +94,7 @@ def _chest_view(image: str, view: ChestView, rng: np.random.Generator) -> Iterat
         (Form.REPORT, f"Findings: {told} Impression: {concluded}"),
     ):
         question = order_context(Modality.CXR, rng) + ask(Modality.CXR, form, rng)
-        yield Instruction(Modality.CXR, Task.REPORT, (image,), question, answer)
+        yield Instruction(Modality.CXR, Task.REPORT, form, (image,), question, answer)
     yield from _classification(image, view, findings, rng)
     yield _detection(image, Task.ANATOMY_DETECTION, {n: [b] for n, b in view.boxes.items()}, rng)
     boxes = {label: [f.box for f in findings if f.label == label] for label in CHEST_FINDINGS}
@@ -105,13 +105,15 @@ def _chest_view(image: str, view: ChestView, rng: np.random.Generator) -> Iterat
     yield from _open(image, view, rng)
     for box, caption in captions_of(view, rng):
         question = ask(Modality.CXR, Form.REGION, rng, box=box)
-        yield Instruction(Modality.CXR, Task.REGION_CAPTIONING, (image,), question, caption, region=box)
+        yield Instruction(
+            Modality.CXR, Task.REGION_CAPTIONING, Form.REGION, (image,), question, caption, region=box
+        )
 
 
 def _open(image: str, shown: ChestView | ForeignCase, rng: np.random.Generator) -> Iterator[Instruction]:
     for asked in open_questions(shown, rng):
         question = ask(Modality.CXR, Form.VQA, rng, question=asked.question, free=asked.free and is_free(rng))
-        yield Instruction(Modality.CXR, Task.VQA, (image,), question, asked.answer)
+        yield Instruction(Modality.CXR, Task.VQA, Form.VQA, (image,), question, asked.answer)
 
 
 def _classification(
@@ -121,6 +123,7 @@ def _classification(
     yield Instruction(
         Modality.CXR,
         Task.CLASSIFICATION,
+        Form.LABELS,
         (image,),
         ask(Modality.CXR, Form.LABELS, rng),
         labels_text(findings),
@@ -132,7 +135,9 @@ def _classification(
         asked.append((str(rng.choice(absent)), "No."))
     for label, answer in asked:
         question = ask(Modality.CXR, Form.BINARY, rng, names=(label,))
-        yield Instruction(Modality.CXR, Task.CLASSIFICATION, (image,), question, answer)
+        yield Instruction(
+            Modality.CXR, Task.CLASSIFICATION, Form.BINARY, (image,), question, answer, subjects=(label,)
+        )
 
 
 def _comparisons(
@@ -151,7 +156,7 @@ def _comparison(
     form: Form, images: tuple[str, str], names: tuple[str, ...], answer: str, rng: np.random.Generator
 ) -> Instruction:
     question = ask(Modality.CXR, form, rng, names=names, priors=1)
-    return Instruction(Modality.CXR, Task.COMPARISON, images, question, answer)
+    return Instruction(Modality.CXR, Task.COMPARISON, form, images, question, answer, subjects=names)
 
 
 def _detection(image: str, task: Task, boxes: dict[str, list[Box]], rng: np.random.Generator) -> Instruction:
@@ -169,7 +174,10 @@ def _detection(image: str, task: Task, boxes: dict[str, list[Box]], rng: np.rand
     parts = [f"{n},{','.join(['<DET>'] * len(t)) or '<N/A>'}." for n, t in zip(names, targets, strict=True)]
     question = ask(Modality.CXR, Form.DETECTION, rng, names=names, free=free)
     flat = tuple(box for target in targets for box in target)
-    return Instruction(Modality.CXR, task, (image,), question, "".join(parts), boxes=flat)
+    answer = "".join(parts)
+    return Instruction(
+        Modality.CXR, task, Form.DETECTION, (image,), question, answer, boxes=flat, subjects=names
+    )
 
 
 def _abdomen(case: AbdomenCase, rng: np.random.Generator) -> Iterator[Instruction]:
@@ -181,7 +189,7 @@ def _abdomen(case: AbdomenCase, rng: np.random.Generator) -> Iterator[Instructio
 def _skin(case: SkinCase, rng: np.random.Generator) -> Iterator[Instruction]:
     question = order_context(Modality.DERM, rng) + ask(Modality.DERM, Form.DIAGNOSIS, rng)
     answer = f"The main diagnosis is {case.diagnosis}."
-    yield Instruction(Modality.DERM, Task.CLASSIFICATION, ("current",), question, answer)
+    yield Instruction(Modality.DERM, Task.CLASSIFICATION, Form.DIAGNOSIS, ("current",), question, answer)
     yield _segmentation(Modality.DERM, "current", "lesion", rng, shown=bool(case.mask.any()))
 
 
@@ -189,16 +197,25 @@ def _segmentation(
     modality: Modality, image: str, name: str, rng: np.random.Generator, *, shown: bool
 ) -> Instruction:
     question = ask(modality, Form.SEGMENTATION, rng, names=(name,))
+    tag = "<3DSEG>" if modality is Modality.CT else "<2DSEG>"
     if not shown:
         verb = "are" if name.endswith("s") else "is"
         place = "volume" if modality is Modality.CT else "image"
         answer = f"There {verb} no {name} in the {place}."
-        return Instruction(modality, Task.SEGMENTATION, (image,), question, answer)
-    tag = "<3DSEG>" if modality is Modality.CT else "<2DSEG>"
-    answer = f"The segmentation mask of {name} is {tag}."
-    return Instruction(modality, Task.SEGMENTATION, (image,), question, answer, mask=name)
+    else:
+        answer = f"The segmentation mask of {name} is {tag}."
+    return Instruction(
+        modality,
+        Task.SEGMENTATION,
+        Form.SEGMENTATION,
+        (image,),
+        question,
+        answer,
+        subjects=(name,),
+        mask=name if shown else None,
+    )
 
 
 def _gate(image: str, answer: str, rng: np.random.Generator) -> Instruction:
     question = ask(Modality.CXR, Form.GATE, rng)
-    return Instruction(Modality.CXR, Task.CLASSIFICATION, (image,), question, answer)
+    return Instruction(Modality.CXR, Task.CLASSIFICATION, Form.GATE, (image,), question, answer)

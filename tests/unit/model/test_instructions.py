@@ -1,11 +1,7 @@
 """What is taught is true, and what serving reads back from it is the truth again."""
 
-from functools import cache
-from typing import Any
-
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from model.answers import (
     detections_in,
@@ -15,17 +11,13 @@ from model.answers import (
     labels_in,
     yes_or_no,
 )
-from model.prompts import phrase
 from model.questions import Form
 from model.reading import (
     ABDOMINAL_ORGANS,
     CHEST_FINDINGS,
-    CHEST_ORGANS,
-    CHEST_STRUCTURES,
     SKIN_LESIONS,
     ChangeStatus,
     Laterality,
-    Modality,
     Presence,
     Task,
 )
@@ -33,16 +25,9 @@ from model.report_language.changes import changes_in
 from model.report_language.cleaning import clean_report
 from model.report_language.statements import statements_in
 from model.training.instruction import Instruction
-from model.training.instructions import (
-    findings_text,
-    impression_text,
-    instructions_for,
-    visible_changes,
-    visible_findings,
-)
+from model.training.instructions import instructions_for
 from model.training.phantoms.truth import (
     AbdomenCase,
-    Box,
     ChangeTruth,
     ChestCase,
     ChestView,
@@ -50,64 +35,20 @@ from model.training.phantoms.truth import (
     ForeignCase,
     SkinCase,
 )
-from model.wordings import WORDINGS
+from model.training.telling import (
+    findings_text,
+    impression_text,
+    visible_changes,
+    visible_findings,
+)
+from tests.drawn_truths import BLANK, EFFUSION, MASK, NODULE, random_case, random_view
 
 TRUTHS = [range(start, start + 20) for start in range(0, 200, 20)]
 """Seeds of 200 random truths, twenty to a test."""
-NODULE, CONSOLIDATION, EFFUSION, PNEUMOTHORAX, HEART = CHEST_FINDINGS
-MASK = np.ones((4, 4), np.bool_)
-BLANK: NDArray[np.float32] = np.zeros((4, 4), np.float32)
-
-
-def random_finding(rng: np.random.Generator, label: str) -> FindingTruth:
-    x, y = rng.uniform(0, 0.5, 2)
-    box: Box = (float(x), float(y), float(x) + 0.2, float(y) + 0.3)
-    side = None if label == HEART else Laterality(str(rng.choice(["left", "right"])))
-    zone = str(rng.choice(["upper", "mid", "lower"])) if label in (NODULE, CONSOLIDATION) else None
-    return FindingTruth(
-        label, side, zone, float(rng.random()), box, float(rng.choice([0.5, 2, 5], p=[0.2, 0.4, 0.4]))
-    )
-
-
-def random_view(rng: np.random.Generator) -> ChestView:
-    count = int(rng.choice(4, p=[0.3, 0.4, 0.2, 0.1]))
-    findings = {}
-    for label in rng.choice(CHEST_FINDINGS, count):
-        found = random_finding(rng, str(label))
-        findings[(found.label, found.laterality, found.zone)] = found
-    boxes = {n: (0.1, 0.1, 0.4, 0.8) for n in CHEST_STRUCTURES if rng.random() < 0.9}
-    masks = {organ: MASK for organ in CHEST_ORGANS}
-    return ChestView(BLANK, masks, boxes, tuple(findings.values()), (1.0, 1.0), "PA")
-
-
-def random_case(seed: int) -> ChestCase:
-    """Two views whose findings are related only by chance; the changes follow from them."""
-    rng = np.random.default_rng(seed)
-    now, before = random_view(rng), random_view(rng)
-    key: Any = lambda f: (f.label, f.laterality, f.zone)  # noqa: E731
-    seen_now, seen_before = {key(f) for f in now.findings}, {key(f) for f in before.findings}
-    changes: list[ChangeTruth] = []
-    for place in sorted(seen_now | seen_before, key=str):
-        status = ChangeStatus(str(rng.choice(["increased", "decreased", "unchanged"])))
-        if place not in seen_before:
-            status = ChangeStatus.NEW
-        if place not in seen_now:
-            status = ChangeStatus.RESOLVED
-        changes.append(ChangeTruth(*place, status))
-    return ChestCase(seed, now, before, 30, tuple(changes))
-
-
-@cache
-def questions_of(form: Form, priors: int) -> frozenset[str]:
-    names = [*CHEST_FINDINGS, *CHEST_STRUCTURES]
-    wordings = WORDINGS[Modality.CXR, form]
-    return frozenset(phrase(wording, names=(name,), priors=priors) for wording in wordings for name in names)
 
 
 def of_form(instructions: list[Instruction], form: Form, images: tuple[str, ...]) -> list[Instruction]:
-    """Those whose question is one of the form's wordings, with or without context."""
-    asked = questions_of(form, len(images) - 1)
-    return [i for i in instructions if i.images == images and i.question.split("</context>")[-1] in asked]
+    return [i for i in instructions if i.form is form and i.images == images]
 
 
 def present(text: str) -> set[tuple[str, Laterality | None, str | None]]:
@@ -139,20 +80,14 @@ def test_every_instruction_reads_back_as_the_truth(truths: range) -> None:
             (listed,) = of_form(instructions, Form.LABELS, (image,))
             assert labels_in(listed.answer).value == labels
             for asked in of_form(instructions, Form.BINARY, (image,)):
-                (label,) = [name for name in CHEST_FINDINGS if name in asked.question]
+                (label,) = asked.subjects
                 assert yes_or_no(asked.answer) is (label in labels)
-            for asked in instructions:
-                if asked.images == (image,) and asked.task in (
-                    Task.ANATOMY_DETECTION,
-                    Task.PATHOLOGY_DETECTION,
-                ):
-                    check_detection(asked, view)
+            for asked in of_form(instructions, Form.DETECTION, (image,)):
+                check_detection(asked, view)
 
 
 def check_detection(asked: Instruction, view: ChestView) -> None:
-    every = CHEST_STRUCTURES if asked.task is Task.ANATOMY_DETECTION else CHEST_FINDINGS
-    names = [name for name in every if name in asked.question]
-    parsed = detections_in(asked.answer, names)
+    parsed = detections_in(asked.answer, asked.subjects)
     assert parsed.caveats == ()
     assert len(asked.boxes) == asked.answer.count("<DET>")
     for detected in parsed.value:
@@ -206,7 +141,7 @@ def test_what_nobody_can_see_is_not_told() -> None:
     answers = [i for i in instructions_for(case, np.random.default_rng(0)) if i.task is not Task.SEGMENTATION]
     assert "The lungs are clear." in answers[1].answer
     # Neither yes nor no is asked of what is there but cannot be seen.
-    assert not [i for i in answers if "Answer yes or no" in i.question and NODULE in i.question]
+    assert not [i for i in answers if i.form is Form.BINARY and i.subjects == (NODULE,)]
 
 
 def test_hidden_before_and_visible_now_is_new() -> None:
@@ -221,8 +156,8 @@ def test_hidden_before_and_visible_now_is_new() -> None:
 def test_gate_question_comes_first() -> None:
     first = instructions_for(random_case(1), np.random.default_rng(0))[0]
     assert is_frontal_chest(first.answer)
-    (foreign,) = instructions_for(ForeignCase(1, BLANK, "limb"), np.random.default_rng(0))
-    assert not is_frontal_chest(foreign.answer)
+    foreign = instructions_for(ForeignCase(1, BLANK, "limb"), np.random.default_rng(0))
+    assert not any(is_frontal_chest(i.answer) for i in foreign)
 
 
 def test_chest_without_prior_is_not_compared() -> None:
@@ -258,7 +193,7 @@ def test_yes_and_no_are_balanced() -> None:
         i.answer
         for seed in range(300)
         for i in instructions_for(random_case(seed), np.random.default_rng(seed))
-        if "Answer yes or no" in i.question
+        if i.form is Form.BINARY
     ]
     assert 0.4 < answers.count("Yes.") / len(answers) < 0.6
 

@@ -24,7 +24,9 @@ from model.reading import (
     PriorImages,
     ReadingRequest,
 )
-from model.training.instructions import (
+from model.training.phantoms.chest import make_chest_case
+from model.training.phantoms.truth import Box, ChestCase, ChestView
+from model.training.telling import (
     FRONTAL_CHEST,
     changes_text,
     findings_text,
@@ -33,8 +35,6 @@ from model.training.instructions import (
     visible_changes,
     visible_findings,
 )
-from model.training.phantoms.chest import make_chest_case
-from model.training.phantoms.truth import Box, ChestCase, ChestView
 from model.vocabulary import DEMO
 from model.volume import FrameKey, Orientation, PlanarImage, Volume
 from model.wordings import WORDINGS

@@ -10,8 +10,8 @@ from model.prompts import phrase
 from model.questions import Form, Question
 from model.reading import Modality, Task
 from model.registry import load_family
-from model.training.instructions import FRONTAL_CHEST
 from model.training.phantoms.chest import make_chest_case
+from model.training.telling import FRONTAL_CHEST
 from model.volume import FrameKey, PlanarImage
 from model.weights import WEIGHTS_FILE, read_config
 from model.wordings import WORDINGS

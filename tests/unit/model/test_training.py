@@ -11,14 +11,16 @@ import torch
 from click.testing import CliRunner
 from torch import Tensor, nn
 
+from model.errors import WeightsError
 from model.families.medversa_networks.sizes import DEMO
 from model.families.medversa_networks.tokenizer import MedVersaTokenizer
+from model.questions import Form
 from model.reading import ChangeStatus, Laterality, Modality, Task
 from model.registry import load_family
 from model.training.commands import weights
 from model.training.datasets.case_files import Case, read_cases, write_cases
 from model.training.datasets.phantoms import Shard, shards_of
-from model.training.demo_weights import write_demo_weights, write_figures
+from model.training.demo_weights import demonstration, write_demo_weights, write_figures
 from model.training.examination import (
     area_under_curve,
     best_temperature,
@@ -29,7 +31,7 @@ from model.training.examination import (
 )
 from model.training.finetune import DemoPlan, DemoTraining
 from model.training.instruction import Instruction
-from model.training.language_lessons import SeenPictures, batch_of, lesson_of
+from model.training.language_lessons import Hearing, SeenPictures, batch_of, lesson_of
 from model.training.losses import IGNORED
 from model.training.phantoms.truth import (
     AbdomenCase,
@@ -42,9 +44,10 @@ from model.training.phantoms.truth import (
 )
 from model.training.planar_pool import MASK_SIDE, SLOTS, moved_truth, pool_of, slots_of, windowed_boxes
 from model.training.sampling import TaskSampler
+from model.training.segmentation_lessons import recovered_vectors
 from model.training.stages import Stage, rate_at, run_stage
 from model.training.volume_pool import volume_pool_of
-from model.weights import read_config
+from model.weights import read_config, write_config
 
 TINY = replace(
     DEMO,
@@ -176,7 +179,7 @@ def test_volume_pool_shows_what_serving_shows() -> None:
 
 
 def _instruction(modality: Modality, task: Task, answer: str = "Yes.") -> Instruction:
-    return Instruction(modality, task, ("current",), "Is it so?", answer)
+    return Instruction(modality, task, Form.BINARY, ("current",), "Is it so?", answer)
 
 
 def test_batches_are_homogeneous_and_follow_weights() -> None:
@@ -210,8 +213,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoPlan, Path]:
     (run / "cases").mkdir()
     (shard,) = plan.shards()
     write_cases(shard.file(run / "cases"), _cases())
-    network, _ = DemoTraining(plan, run).run(workers=1)
-    write_demo_weights(network, run / "tokenizer.json", plan, run / "weights")
+    network, tokenizer = DemoTraining(plan, run).run(workers=1)
+    write_demo_weights(network, tokenizer, plan, run / "weights")
     return plan, run
 
 
@@ -234,6 +237,49 @@ def test_finished_run_is_only_loaded(trained: tuple[DemoPlan, Path]) -> None:
         torch.testing.assert_close(tensor.half().to(tensor.dtype), expected[name], atol=0, rtol=0)
 
 
+def test_training_goes_on_from_weights_and_keeps_their_eyes(trained: tuple[DemoPlan, Path]) -> None:
+    plan, run = trained
+    before = demonstration(str(run / "weights"))
+    start = demonstration(str(run / "weights"))
+    network, tokenizer = DemoTraining(plan, run).go_on(start, workers=1)
+    write_demo_weights(network, tokenizer, plan, run / "on", started_from=before.identity)
+    after = demonstration(str(run / "on"))
+    changed = {
+        name.split(".")[0]
+        for name, tensor in after.network.state_dict().items()
+        if not torch.equal(tensor, before.network.state_dict()[name])
+    }
+    speaking = {"llama_model", "llama_proj_2d", "llama_proj_3d", "text_det", "text2seg_2d", "text2seg_3d"}
+    assert {"llama_model", "text2seg_2d"} <= changed <= speaking
+    assert after.tokenizer.encode("lung nodule") == before.tokenizer.encode("lung nodule")
+    notes = read_config(run / "on").training
+    assert notes["started_from"]["weights_sha256"] == before.identity.weights_sha256
+    assert set(notes["plan"]["steps"]) == {"language_on", "hearing_2d", "hearing_3d"}
+
+
+def test_training_goes_on_from_demonstration_weights_only(
+    trained: tuple[DemoPlan, Path], tmp_path: Path
+) -> None:
+    _, run = trained
+    for file in (run / "weights").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    write_config(tmp_path, replace(read_config(tmp_path), demo_weights=False))
+    with pytest.raises(WeightsError, match="demonstration weights"):
+        demonstration(str(tmp_path))
+
+
+def test_structures_are_recovered_from_what_their_tags_say() -> None:
+    text = nn.Linear(3, 2)
+    states = torch.tensor([[1.0, 0, 0], [3, 0, 0], [0, 1, 0]])
+    vectors = recovered_vectors(text, states, torch.tensor([0, 0, 2]), 3)
+    torch.testing.assert_close(vectors.weight[0], text(torch.tensor([2.0, 0, 0])))
+    torch.testing.assert_close(vectors.weight[2], text(torch.tensor([0.0, 1, 0])))
+    assert not vectors.weight.requires_grad
+    loss = Hearing(text, vectors).loss(states, torch.tensor([0, 0, 2]))
+    loss.backward()
+    assert text.weight.grad is not None
+
+
 def test_figures_and_card_are_written_and_called_not_clinical(trained: tuple[DemoPlan, Path]) -> None:
     _, run = trained
     figures = write_figures(run / "weights", _cases()[:1], _cases())
@@ -243,6 +289,10 @@ def test_figures_and_card_are_written_and_called_not_clinical(trained: tuple[Dem
         "dice liver",
         "dice skin lesion",
         "skin accuracy",
+        "vqa presence",
+        "region caption exact",
+        "unseen request cxr report",
+        "unseen request ct segmentation",
     } <= figures.keys()
     assert read_config(run / "weights").evaluation == figures
     assert "not clinical" in (run / "weights" / "MODEL_CARD.md").read_text(encoding="utf-8")

@@ -4,9 +4,10 @@ Image -> encoder -> nine tokens between `<imgN>` and `</imgN>` -> prompt -> text
 from each `<DET>`, `<2DSEG>` and `<3DSEG>` of the text drives that tag's vision module on the first image.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,9 +15,10 @@ from model.errors import AnswerError
 from model.families.family import Generation
 from model.families.medversa_networks.generation import WritingRules, Written, write
 from model.families.medversa_networks.network import MedVersaNetwork, splice
+from model.families.medversa_networks.prefill import Beginning, Prompt
 from model.families.medversa_networks.sizes import MedVersaSizes
 from model.families.medversa_networks.tokenizer import IMAGE, MedVersaTokenizer
-from model.questions import Question
+from model.questions import Form, Question
 from model.reading import Conditions, Modality, ModelIdentity
 from model.transforms import planar_to_grid, volume_to_grid
 from model.vision_modules.registry import VISION_MODULES
@@ -24,8 +26,14 @@ from model.vision_modules.vision_module import SeenImage
 from model.vocabulary import DEMO, Vocabulary
 from model.volume import PlanarImage, Volume
 
-ANSWERS_AT_ONCE = 16
-"""Questions that are answered in one batch."""
+ANSWERS_AT_ONCE = 64
+"""Most answers that are written at once."""
+
+TOKENS_AT_ONCE = 4096
+"""Most tokens of prompts that are read at once, counted as if none were shared."""
+
+_BRIEF = frozenset({Form.GATE, Form.BINARY, Form.SEGMENTATION})
+"""Forms whose answers end within a few tokens; written together, they do not wait for long ones."""
 
 
 def prefix_ids(tokenizer: MedVersaTokenizer, images: int, visual_tokens: int) -> list[int]:
@@ -80,14 +88,18 @@ class MedVersaFamily:
         """See `Family.look`. MedVersa v0 tells modalities apart by looking, so `modality` changes nothing."""
         return MedVersaSight(self, tuple(images))
 
-    def answer(self, images: Sequence[SeenImage], prompts: Sequence[list[int]]) -> Iterator[Generation]:
-        """Answer prompts, prefix included, about the same images."""
-        visual = torch.cat([image.tokens for image in images])
-        for batch in _in_batches(list(prompts)):
-            for written in write(self.network, [self._spliced(ids, visual) for ids in batch], self._rules):
-                yield self._generation(written, images[0])
+    def answer(
+        self, prompts: Sequence[Prompt], image: SeenImage, beginning: Beginning
+    ) -> Iterator[Generation]:
+        """Answer prompts whose boxes and masks lie on `image`."""
+        for written in write(self.network, prompts, self._rules, beginning):
+            yield self.outcome(written, image)
 
-    def prompt(self, question: Question, images: int) -> list[int]:
+    def limit(self, question: Question) -> int:
+        """Most tokens of an answer."""
+        return self.sizes.max_new_tokens
+
+    def ids(self, question: Question, images: int) -> list[int]:
         """Put a question about `images` images into token ids, prefix included.
 
         Raises:
@@ -100,9 +112,7 @@ class MedVersaFamily:
 
     @property
     def _rules(self) -> WritingRules:
-        return WritingRules(
-            self.tokenizer.stop_sequences, frozenset(self.tokenizer.tags), self.sizes.max_new_tokens
-        )
+        return WritingRules(self.tokenizer.stop_sequences, frozenset(self.tokenizer.tags))
 
     @property
     def _device(self) -> torch.device:
@@ -120,26 +130,45 @@ class MedVersaFamily:
             raise AnswerError(f"the question holds the reserved word {IMAGE}")
         return ids
 
-    def see(self, image: PlanarImage | Volume) -> SeenImage:
-        """Encode one image to visual tokens.
+    def prompt(
+        self, question: Question, ids: list[int], images: Sequence[tuple[Hashable, SeenImage]]
+    ) -> Prompt:
+        """Put visual tokens in their places; each image comes with what tells it from all others."""
+        row = torch.tensor([ids], device=self._device)
+        visual = torch.cat([image.tokens for _, image in images])
+        embedded = splice(self.network.embed(row), row == self.tokenizer.image, [visual])[0]
+        places = ((key, t) for key, image in images for t in range(len(image.tokens)))
+        keys = [next(places) if token == self.tokenizer.image else token for token in ids]
+        return Prompt(tuple(keys), embedded, self.limit(question))
+
+    def see(self, images: Sequence[PlanarImage | Volume]) -> list[SeenImage]:
+        """Encode images to visual tokens, all planar ones together.
 
         Raises:
             AbstentionError: a volume without contrast.
         """
-        if isinstance(image, PlanarImage):
-            pixels, place = planar_to_grid(image, self.sizes.image_size)
-            seen = self.network.seen_2d(torch.from_numpy(pixels)[None].to(self._device))
-            return SeenImage(image, place, self.network.llama_proj_2d(seen)[0])
-        voxels, placement = volume_to_grid(image, self.sizes.volume_grid)
+        planar = iter(self._see_planar([image for image in images if isinstance(image, PlanarImage)]))
+        return [self._see_volume(image) if isinstance(image, Volume) else next(planar) for image in images]
+
+    def _see_planar(self, images: Sequence[PlanarImage]) -> list[SeenImage]:
+        if not images:
+            return []
+        grids = [planar_to_grid(image, self.sizes.image_size) for image in images]
+        pictures = torch.from_numpy(np.stack([pixels for pixels, _ in grids])).to(self._device)
+        tokens = self.network.llama_proj_2d(self.network.seen_2d(pictures))
+        return [
+            SeenImage(image, placement, t)
+            for image, (_, placement), t in zip(images, grids, tokens, strict=True)
+        ]
+
+    def _see_volume(self, volume: Volume) -> SeenImage:
+        voxels, placement = volume_to_grid(volume, self.sizes.volume_grid)
         levels = self.network.visual_encoder_3d.encode(torch.from_numpy(voxels)[None].to(self._device))
         tokens = self.network.llama_proj_3d(self.network.seen_3d(levels))[0]
-        return SeenImage(image, placement, tokens, tuple(levels))
+        return SeenImage(volume, placement, tokens, tuple(levels))
 
-    def _spliced(self, ids: list[int], visual: Tensor) -> Tensor:
-        row = torch.tensor([ids], device=self._device)
-        return splice(self.network.embed(row), row == self.tokenizer.image, [visual])[0]
-
-    def _generation(self, written: Written, first: SeenImage) -> Generation:
+    def outcome(self, written: Written, first: SeenImage) -> Generation:
+        """Decode an answer and let its tags call their vision modules on the image."""
         boxes: list[tuple[float, float, float, float]] = []
         masks = []
         for tag_id, state in written.states:
@@ -153,7 +182,9 @@ class MedVersaFamily:
         text = self.tokenizer.decode(written.ids).strip()
         yes = self._yes_probability(written.first_logits)
         certainty = float(written.first_logits.softmax(0).max())
-        return Generation(text, yes, tuple(boxes), tuple(masks), certainty, complete=written.complete)
+        return Generation(
+            text, yes, tuple(boxes), tuple(masks), certainty, written.complete, tuple(written.probabilities)
+        )
 
     def _yes_probability(self, scores: Tensor) -> float:
         yes, no = (scores[list(ids)].logsumexp(0) for ids in self._yes_no)
@@ -167,29 +198,52 @@ class MedVersaSight:
     family: MedVersaFamily
     images: tuple[PlanarImage | Volume, ...]
     _seen: dict[int, SeenImage] = field(default_factory=dict[int, SeenImage])
+    _beginning: Beginning = field(default_factory=Beginning)
 
     @torch.inference_mode()
     def answer(self, questions: Sequence[Question]) -> list[Generation]:
         """See `Sight.answer`."""
-        groups: dict[tuple[int, ...], list[int]] = {}
-        prompts: list[list[int]] = []
-        for n, question in enumerate(questions):
+        groups: dict[tuple[int, ...], list[_Asked]] = {}
+        for number, question in enumerate(questions):
             about = tuple(range(len(self.images))) if question.images is None else question.images
-            prompts.append(self.family.prompt(question, len(about)))
-            groups.setdefault(about, []).append(n)
+            ids = self.family.ids(question, len(about))
+            groups.setdefault(about, []).append(_Asked(number, question, ids))
         answers: dict[int, Generation] = {}
         for about, asked in groups.items():
-            images = [self._see(n) for n in about]
-            generations = self.family.answer(images, [prompts[n] for n in asked])
-            answers.update(zip(asked, generations, strict=True))
+            images = self._see(about)
+            for batch in _in_batches(sorted(asked, key=lambda one: one.expected_length)):
+                prompts = [self.family.prompt(one.question, one.ids, images) for one in batch]
+                generations = self.family.answer(prompts, images[0][1], self._beginning)
+                answers.update(zip([one.number for one in batch], generations, strict=True))
         return [answers[n] for n in range(len(questions))]
 
-    def _see(self, n: int) -> SeenImage:
-        if n not in self._seen:
-            self._seen[n] = self.family.see(self.images[n])
-        return self._seen[n]
+    def _see(self, about: tuple[int, ...]) -> list[tuple[int, SeenImage]]:
+        new = [n for n in dict.fromkeys(about) if n not in self._seen]
+        self._seen.update(zip(new, self.family.see([self.images[n] for n in new]), strict=True))
+        return [(n, self._seen[n]) for n in about]
 
 
-def _in_batches(prompts: list[list[int]]) -> Iterator[list[list[int]]]:
-    for n in range(0, len(prompts), ANSWERS_AT_ONCE):
-        yield prompts[n : n + ANSWERS_AT_ONCE]
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question on its way to its answer."""
+
+    number: int
+    question: Question
+    ids: list[int]
+
+    @property
+    def expected_length(self) -> tuple[bool, int]:
+        """Orders questions so that those of one batch end at about the same time."""
+        return self.question.form not in _BRIEF, len(self.ids)
+
+
+def _in_batches(asked: Sequence[_Asked]) -> Iterator[list[_Asked]]:
+    batch: list[_Asked] = []
+    for one in asked:
+        tokens = len(one.ids) + sum(len(earlier.ids) for earlier in batch)
+        if batch and (len(batch) == ANSWERS_AT_ONCE or tokens > TOKENS_AT_ONCE):
+            yield batch
+            batch = []
+        batch.append(one)
+    if batch:
+        yield batch

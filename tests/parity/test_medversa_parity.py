@@ -22,6 +22,7 @@ from torch import Tensor
 from model.families.medversa_loading import empty_network
 from model.families.medversa_networks.generation import WritingRules, write
 from model.families.medversa_networks.network import MedVersaNetwork, splice
+from model.families.medversa_networks.prefill import Prompt
 from model.families.medversa_networks.sizes import RELEASED
 from model.training.losses import (
     IGNORED,
@@ -173,8 +174,10 @@ def test_language_model_over_spliced_images(fixture: Fixture) -> None:
 def test_greedy_writing_and_the_state_of_each_token(fixture: Fixture) -> None:
     case, expected = fixture.facts["cases"]["A"], fixture.facts["gen"]
     row = fixture.embedded(case["prefix_ids"] + case["prompt_ids"], fixture.tokens(case["images"]))[0]
-    every = WritingRules(((-1,),), frozenset(range(RELEASED.vocabulary)), limit=expected["max_new_tokens"])
-    (answer,) = write(fixture.network, [row], every)
+    prompt = Prompt(tuple(range(len(row))), row, limit=expected["max_new_tokens"])
+    (answer,) = write(
+        fixture.network, [prompt], WritingRules(((-1,),), frozenset(range(RELEASED.vocabulary)))
+    )
     assert answer.ids == expected["new_ids"]
     # step_hidden[0, k] belongs to token k - 1; the fixture ends before the last token's own state
     states = torch.stack([state for _, state in answer.states])[:-1]

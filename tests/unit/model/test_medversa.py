@@ -11,9 +11,8 @@ import torch
 
 from model.errors import AnswerError, WeightsError
 from model.families.family import Generation
-from model.families.medversa import MedVersaFamily, prefix_ids, question_ids
+from model.families.medversa import MedVersaFamily, prefix_ids
 from model.families.medversa_loading import empty_network
-from model.families.medversa_networks.generation import WritingRules, left_padded, write
 from model.families.medversa_networks.network import MedVersaNetwork
 from model.families.medversa_networks.released_keys import ALIASES, is_derived, published_name
 from model.families.medversa_networks.sizes import DEMO, RELEASED, MedVersaSizes
@@ -136,53 +135,6 @@ def test_each_image_holds_nine_places_between_its_tags(tokenizer: MedVersaTokeni
     assert tokenizer.decode(ids) == f"<s>###Human:<img0>{places}</img0><img1>{places}</img1>"
 
 
-# Writing
-
-
-def _rows(family: MedVersaFamily, questions: list[str]) -> list[torch.Tensor]:
-    return [
-        family.network.embed(torch.tensor(question_ids(family.tokenizer, question))) for question in questions
-    ]
-
-
-def test_batch_writes_what_each_question_alone_would(family: MedVersaFamily) -> None:
-    rows = _rows(family, ["Segment the liver.", "Is there any nodule in <img0>? Yes or no?", "?"])
-    rules = WritingRules(((-1,),), frozenset(range(400)), limit=6)
-    together = write(family.network, rows, rules)
-    for row, answer in zip(rows, together, strict=True):
-        (alone,) = write(family.network, [row], rules)
-        assert alone.ids == answer.ids
-        torch.testing.assert_close(answer.first_logits, alone.first_logits, atol=1e-5, rtol=0)
-        for (tag, state), (tag_alone, state_alone) in zip(answer.states, alone.states, strict=True):
-            assert tag == tag_alone
-            torch.testing.assert_close(state, state_alone, atol=1e-5, rtol=0)
-
-
-def test_state_of_a_tag_is_computed_from_the_tag_itself(family: MedVersaFamily) -> None:
-    """Every token counts as a tag, so also the last one, after which nothing is written."""
-    (row,) = _rows(family, ["Segment the liver."])
-    (answer,) = write(family.network, [row], WritingRules(((-1,),), frozenset(range(400)), limit=5))
-    assert [tag for tag, _ in answer.states] == answer.ids
-    assert len(answer.ids) == 5
-    whole = torch.cat([row, family.network.embed(torch.tensor(answer.ids))])
-    embedded, mask = left_padded([whole])
-    states, _ = family.network.read(embedded, mask)
-    kept = torch.stack([state for _, state in answer.states])
-    torch.testing.assert_close(kept, states[0, len(row) :], atol=1e-5, rtol=0)
-
-
-def test_end_mark_stops_and_is_not_part_of_the_answer(family: MedVersaFamily) -> None:
-    rows = _rows(family, ["Segment the liver."])
-    free = WritingRules(((-1,),), frozenset(), limit=6)
-    (unbound,) = write(family.network, rows, free)
-    assert not unbound.complete
-    stop = tuple(unbound.ids[2:4])
-    first = next(n for n in range(1, 6) if tuple(unbound.ids[n - 1 : n + 1]) == stop)
-    (bound,) = write(family.network, rows, replace(free, stop_sequences=(stop,)))
-    assert bound.complete
-    assert bound.ids == unbound.ids[: first - 1]
-
-
 # Answers
 
 
@@ -231,7 +183,7 @@ def test_reserved_word_in_a_question_is_refused(family: MedVersaFamily) -> None:
 def test_every_module_answers_on_the_source_grid(family: MedVersaFamily, tag: str) -> None:
     image = _volume() if tag == "<3DSEG>" else _picture()
     shape = image.voxels.shape if isinstance(image, Volume) else (1, *image.pixels.shape)
-    seen = family.see(image)  # pyright: ignore[reportPrivateUsage]  # the one place that makes a SeenImage
+    (seen,) = family.see([image])
     outcomes = VISION_MODULES[tag](family.network)(torch.randn(2, SMALL.hidden), seen)
     assert len(outcomes) == 2
     for outcome in outcomes:
@@ -247,7 +199,7 @@ def test_every_module_answers_on_the_source_grid(family: MedVersaFamily, tag: st
 @pytest.mark.parametrize("tag", VISION_MODULES)
 def test_every_module_refuses_the_wrong_kind_of_image(family: MedVersaFamily, tag: str) -> None:
     image = _picture() if tag == "<3DSEG>" else _volume()
-    seen = family.see(image)  # pyright: ignore[reportPrivateUsage]  # the one place that makes a SeenImage
+    (seen,) = family.see([image])
     with pytest.raises(AnswerError):
         VISION_MODULES[tag](family.network)(torch.randn(1, SMALL.hidden), seen)
 

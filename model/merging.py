@@ -7,8 +7,8 @@ is withheld, and a finding that two ways deny to the third is left undetermined.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from model.answers import Statement
 from model.reading import CHEST_FINDINGS, BoundingBox, Change, ChangeStatus, Finding, Laterality, Presence
+from model.report_language.statements import Statement
 
 UNSURE = (0.35, 0.65)
 """Probability of yes between which a yes/no answer determines nothing."""

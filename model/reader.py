@@ -6,16 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from model.answers import (
-    changes_in,
-    clean_report,
-    detections_in,
-    diagnosis_in,
-    has_segment,
-    labels_in,
-    statements_in,
-    yes_or_no,
-)
+from model.answers import detections_in, diagnosis_in, has_segment, labels_in, yes_or_no
 from model.boxes import bounding_box, expected_side
 from model.errors import AbstentionError, AnswerError
 from model.families.family import Family, Generation, Sight
@@ -39,6 +30,9 @@ from model.reading import (
     ReadingRequest,
     Task,
 )
+from model.report_language.changes import changes_in
+from model.report_language.cleaning import clean_report
+from model.report_language.statements import statements_in
 from model.segments import mask_on_source, mask_voxels, volume_ml
 from model.vocabulary import display_name
 from model.volume import PlanarImage, Volume

@@ -4,110 +4,16 @@ import numpy as np
 import pytest
 
 from model.answers import (
-    changes_in,
-    clean_report,
     detections_in,
     diagnosis_in,
     has_segment,
     is_frontal_chest,
     labels_in,
-    sentences_of,
-    statements_in,
     yes_or_no,
 )
-from model.reading import CHEST_FINDINGS, ChangeStatus, Laterality, Presence
+from model.reading import CHEST_FINDINGS
 
-PRESENT, ABSENT, UNDETERMINED = Presence.PRESENT, Presence.ABSENT, Presence.UNDETERMINED
-LEFT, RIGHT, BOTH = Laterality.LEFT, Laterality.RIGHT, Laterality.BILATERAL
 NODULE, CONSOLIDATION, EFFUSION, PNEUMOTHORAX, HEART = CHEST_FINDINGS
-
-
-def said(text: str) -> list[tuple[str, Presence, Laterality | None, str | None]]:
-    return [(s.label, s.presence, s.laterality, s.zone) for s in statements_in(text)]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("There is a small nodule in the right upper lung zone.", [(NODULE, PRESENT, RIGHT, "upper")]),
-        ("There is consolidation in the left lower lung zone.", [(CONSOLIDATION, PRESENT, LEFT, "lower")]),
-        ("There is a moderate left pleural effusion.", [(EFFUSION, PRESENT, LEFT, None)]),
-        ("Bilateral pleural effusions are seen.", [(EFFUSION, PRESENT, BOTH, None)]),
-        ("Effusions on the right and left.", [(EFFUSION, PRESENT, BOTH, None)]),
-        ("The cardiac silhouette is enlarged.", [(HEART, PRESENT, None, None)]),
-        ("Cardiomegaly.", [(HEART, PRESENT, None, None)]),
-        ("The cardiac silhouette is normal in size.", [(HEART, ABSENT, None, None)]),
-        ("The heart is not enlarged.", [(HEART, ABSENT, None, None)]),
-        ("The left heart border is sharp.", []),
-        ("The lungs are clear.", [(NODULE, ABSENT, None, None), (CONSOLIDATION, ABSENT, None, None)]),
-        (
-            "No pleural effusion or pneumothorax.",
-            [(EFFUSION, ABSENT, None, None), (PNEUMOTHORAX, ABSENT, None, None)],
-        ),
-        (
-            "Small right effusion, no pneumothorax.",
-            [(EFFUSION, PRESENT, RIGHT, None), (PNEUMOTHORAX, ABSENT, None, None)],
-        ),
-        (
-            "There is a left nodule without effusion.",
-            [(NODULE, PRESENT, LEFT, None), (EFFUSION, ABSENT, None, None)],
-        ),
-        (
-            "No pneumothorax is seen and there is a left effusion.",
-            [(PNEUMOTHORAX, ABSENT, None, None), (EFFUSION, PRESENT, LEFT, None)],
-        ),
-        ("Pneumothorax is not seen.", [(PNEUMOTHORAX, ABSENT, None, None)]),
-        ("A pneumothorax cannot be excluded.", [(PNEUMOTHORAX, UNDETERMINED, None, None)]),
-        ("Possible right pneumothorax.", [(PNEUMOTHORAX, UNDETERMINED, RIGHT, None)]),
-        ("There is a pericardial effusion.", []),
-        ("No acute abnormality.", []),
-        ("", []),
-    ],
-)
-def test_report_sentences(
-    text: str, expected: list[tuple[str, Presence, Laterality | None, str | None]]
-) -> None:
-    assert said(text) == expected
-
-
-def test_sentence_is_the_evidence() -> None:
-    (statement,) = statements_in("The lungs are hazy. There is a left pleural effusion.")
-    assert statement.sentence == "There is a left pleural effusion."
-
-
-def test_decimal_points_and_headings_end_no_sentence() -> None:
-    assert sentences_of("Findings: A nodule of 1.5 cm. Impression: Nodule.") == [
-        "A nodule of 1.5 cm.",
-        "Nodule.",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "kept", "caveat"),
-    [
-        ("The lungs are clear. There is a large", "The lungs are clear.", "unfinished"),
-        ("The lungs are clear. The effusion is <DET>.", "The lungs are clear.", "control tag"),
-        ("The lungs are clear. ###Human:.", "The lungs are clear.", "control tag"),
-        ("The effusion is unchanged. No pneumothorax.", "No pneumothorax.", "without a prior"),
-        ("There is a new nodule. No pneumothorax.", "No pneumothorax.", "without a prior"),
-        ("Compared with the previous study, stable. No pneumothorax.", "No pneumothorax.", "without a prior"),
-        ("No nodule. No nodule. No nodule. No nodule.", "No nodule.", "repeats"),
-    ],
-)
-def test_what_may_not_be_shown_is_left_out_and_told(text: str, kept: str, caveat: str) -> None:
-    parsed = clean_report(text, complete=True)
-    assert parsed.value == kept
-    assert any(caveat in told for told in parsed.caveats)
-
-
-def test_cut_report_is_told() -> None:
-    assert "cut" in clean_report("The lungs are clear.", complete=False).caveats[0]
-
-
-def test_clean_report_stays_as_it_is() -> None:
-    text = "The lungs are clear. No pleural effusion or pneumothorax."
-    parsed = clean_report(text, complete=True)
-    assert (parsed.value, parsed.caveats) == (text, ())
 
 
 @pytest.mark.parametrize(
@@ -217,57 +123,6 @@ def test_segmentation_answer(text: str, tag: str, expected: bool, told: bool) ->
     parsed = has_segment(text, "liver", tag)
     assert parsed.value is expected
     assert bool(parsed.caveats) is told
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("The left pleural effusion has increased.", [(EFFUSION, ChangeStatus.INCREASED, LEFT)]),
-        ("The right lung nodule is new.", [(NODULE, ChangeStatus.NEW, RIGHT)]),
-        ("The enlarged cardiac silhouette is unchanged.", [(HEART, ChangeStatus.UNCHANGED, None)]),
-        ("The enlarged cardiac silhouette has increased.", [(HEART, ChangeStatus.INCREASED, None)]),
-        ("The right pneumothorax has resolved.", [(PNEUMOTHORAX, ChangeStatus.RESOLVED, RIGHT)]),
-        (
-            "The left lung consolidation has decreased. The right pleural effusion is stable.",
-            [(CONSOLIDATION, ChangeStatus.DECREASED, LEFT), (EFFUSION, ChangeStatus.UNCHANGED, RIGHT)],
-        ),
-        ("No significant change.", []),
-    ],
-)
-def test_changes(text: str, expected: list[tuple[str, ChangeStatus, Laterality | None]]) -> None:
-    parsed = changes_in(text)
-    assert [(c.label, c.status, c.laterality) for c in parsed.value] == expected
-    assert parsed.caveats == ()
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "The dragon has increased.",
-        "The pleural effusion has",
-        "The pleural effusion has increased and decreased.",
-        "The pleural effusion and pneumothorax are new.",
-        "The pleural effusion is not new.",
-        "The pleural effusion.",
-    ],
-)
-def test_change_that_cannot_be_read_is_told(text: str) -> None:
-    parsed = changes_in(text)
-    assert parsed.value == ()
-    assert parsed.caveats
-
-
-def test_contradicting_changes_are_told() -> None:
-    parsed = changes_in("The left pleural effusion is new. The left pleural effusion has resolved.")
-    assert [c.status for c in parsed.value] == [ChangeStatus.NEW]
-    assert "contradicts itself" in parsed.caveats[0]
-
-
-def test_twins_are_told_apart_by_zone() -> None:
-    parsed = changes_in("The right upper lung nodule is new. The right lower lung nodule is unchanged.")
-    assert [c.status for c in parsed.value] == [ChangeStatus.NEW, ChangeStatus.UNCHANGED]
-    assert parsed.caveats == ()
 
 
 def test_nevus_stays_a_nevus() -> None:

@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 
 from model.answers import (
-    changes_in,
-    clean_report,
     detections_in,
     diagnosis_in,
     has_segment,
     is_frontal_chest,
     labels_in,
-    statements_in,
     yes_or_no,
 )
 from model.questions import Form
@@ -24,6 +21,9 @@ from model.reading import (
     Presence,
     Task,
 )
+from model.report_language.changes import changes_in
+from model.report_language.cleaning import clean_report
+from model.report_language.statements import statements_in
 from model.training.instruction import Instruction
 from model.training.instructions import instructions_for
 from model.training.phantoms.truth import (

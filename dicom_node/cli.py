@@ -32,6 +32,7 @@ class LazyGroup(click.Group):
 
 
 SUMMARIES = {
+    "ask": "Ask about a study in your own words; the model answers with text, boxes or masks.",
     "demo": "Show the whole walk with phantoms or studies of your own.",
     "doctor": "Say what is missing, which peer does not answer, and what to do.",
     "send": "Send DICOM files or folders by C-STORE.",

@@ -1,4 +1,4 @@
-"""Commands of the worker's room: `medversa-node worker` and `medversa-node demo`."""
+"""Commands of the worker's room: `medversa-node worker`, `ask` and `demo`."""
 
 from pathlib import Path
 
@@ -7,9 +7,13 @@ import click
 from dicom_node.log_redaction import configure_logging
 from dicom_node.settings import load_settings
 
+_PATH = click.Path(exists=True, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
 
 @click.command()
-@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="The node's TOML file.")
+@click.option("--config", type=_FILE, help="The node's TOML file.")
 @click.option("--concurrency", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
 @click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
 @click.option("--log-json", is_flag=True, help="Log one JSON object per line.")
@@ -24,16 +28,90 @@ def worker(config: Path | None, concurrency: int, log_level: str, log_json: bool
     app.worker_main([*arguments, "--without-gossip", "--without-mingle", "--hostname", "medversa@%h"])
 
 
+_TASKS = (
+    "report",
+    "classification",
+    "anatomy-detection",
+    "pathology-detection",
+    "segmentation",
+    "comparison",
+)
+
+
+@click.command()
+@click.argument("study")
+@click.argument("words", nargs=-1)
+@click.option("--prior", "priors", type=_PATH, multiple=True, help="An earlier study of the same patient.")
+@click.option("--priors", "stored_priors", is_flag=True, help="Show the stored priors of a stored study too.")
+@click.option("--config", type=_FILE, help="The node's TOML file, for a stored study.")
+@click.option("--task", type=click.Choice(_TASKS), help="Put a task of the protocol instead of WORDS.")
+@click.option(
+    "--region", default="", help="Describe x1,y1,x2,y2 of <img0> instead: pixels, or per cent (10%)."
+)
+@click.option("--weights", help="Name of shipped weights, or a folder. Default: as configured.")
+@click.option("--device", help="auto, cpu, cuda or cuda:N. Default: as configured.")
+@click.option(
+    "--json", "values", type=_FILE, help="Write JSON to this file; - prints it instead of the text."
+)
+@click.option("--picture", type=_FILE, help="Write a PNG with boxes and masks on the image.")
+@click.option("--dicom", "objects", type=_FOLDER, help="Write SR, SEG and GSPS to this folder.")
+def ask(
+    study: str,
+    words: tuple[str, ...],
+    priors: tuple[Path, ...],
+    stored_priors: bool,
+    config: Path | None,
+    task: str | None,
+    region: str,
+    weights: str | None,
+    device: str | None,
+    values: Path | None,
+    picture: Path | None,
+    objects: Path | None,
+) -> None:
+    """Ask about STUDY in your own WORDS; the model decides what to answer with: text, boxes or masks.
+
+    STUDY is a DICOM file, a folder of one study, or the Study Instance UID of a study in the node's store.
+    WORDS may name images: <img0> is the first of the study; priors follow.
+
+    Exit status 0 if answered, 3 if the model declines, 2 if the request cannot be put, 1 if something fails.
+    """
+    from model.errors import ModelError
+    from model.registry import load_family
+    from structured_reports.errors import ReportError
+    from worker.app import torch_device
+    from worker.ask import Demand, Outputs, run_ask
+    from worker.asked_study import AskedStudy
+    from worker.errors import WorkerError
+
+    if sum(map(bool, (words, task, region))) != 1:
+        raise click.UsageError("give WORDS, or --task, or --region")
+    settings = load_settings(config)
+    configure_logging("ERROR")
+    try:
+        status = run_ask(
+            AskedStudy(study, settings, priors, stored_priors),
+            Demand(" ".join(words), task, region),
+            Outputs(values, picture, objects),
+            lambda: load_family(
+                weights or settings.worker.weights, torch_device(device or settings.worker.device)
+            ),
+        )
+    except (ModelError, ReportError, WorkerError) as error:
+        raise click.ClickException(str(error)) from error
+    raise SystemExit(status)
+
+
 @click.command()
 @click.option(
     "--studies",
-    type=click.Path(exists=True, path_type=Path),
+    type=_PATH,
     multiple=True,
     help="A file or folder of DICOM studies to send instead of phantoms; may be given again.",
 )
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=_FOLDER,
     default=Path(".demo"),
     show_default=True,
     help="Where studies, pictures and logs go.",

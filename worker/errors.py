@@ -1,6 +1,7 @@
 """Errors of `worker`.
 
 WorkerError
+├── AskedAmissError        what a user asks for cannot be done as it is asked
 ├── NothingToReadError     the study holds no image that the model reads; carries the reason
 ├── PublicationError       a result object breaks a rule of the publication gate and is not kept
 └── UndeliveredError       some objects could not be delivered
@@ -11,6 +12,10 @@ from dicom_node.study import Reason
 
 class WorkerError(Exception):
     """A study's walk could not go on; `str(error)` never holds patient data."""
+
+
+class AskedAmissError(WorkerError):
+    """What a user asks for cannot be done as it is asked; the message says what can."""
 
 
 class NothingToReadError(WorkerError):

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from pydicom import Dataset, dcmread
@@ -45,11 +45,56 @@ class PreparedStudy:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class EarlierStudy:
+    """One prior as it was found: data sets with pixels, and what is known of it."""
+
+    datasets: Sequence[Dataset]
+    study_date: str
+    """DICOM DA, possibly empty."""
+    days_before: int | None
+    report: Dataset | None = None
+    """Header of our newest SR on it."""
+
+
+def assemble(
+    selection: Selection, datasets: Sequence[Dataset], earlier: Sequence[EarlierStudy]
+) -> PreparedStudy:
+    """Make the request of what was selected from `datasets`, and of the priors that can be compared with it.
+
+    Raises:
+        NothingToReadError: no image was selected.
+    """
+    if selection.modality is None:
+        raise NothingToReadError(Reason.NO_IMAGES, selection.reason)
+    read = datasets_of(selection, datasets)
+    images: list[PriorImages] = []
+    sources: list[PriorSource] = []
+    notes: list[str] = []
+    for prior in earlier:
+        chosen = select_images(prior.datasets)
+        if chosen.modality is not selection.modality or not chosen.images:
+            notes.append("An earlier study was found but holds no image that can be compared.")
+            continue
+        images.append(PriorImages(chosen.images, prior.days_before))
+        sources.append(PriorSource(datasets_of(chosen, prior.datasets), prior.study_date, prior.report))
+    request = ReadingRequest(
+        modality=selection.modality,
+        images=selection.images,
+        tasks=PROTOCOLS[selection.modality],
+        priors=tuple(images),
+        context=clinical_context(read[0]),
+    )
+    return PreparedStudy(request, Sources(read, tuple(sources)), (*selection.caveats, *notes))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class StudyPreparation:
     """Reads a study and its priors from the store."""
 
     database: Database
     store: InstanceStore
+    may_quarantine: bool = True
+    """Whether what cannot be read is put into quarantine; one who only asks changes nothing."""
 
     def prepare(self, study: Study, revision: int, search: PriorSearch) -> PreparedStudy:
         """Select images of the study and its priors.
@@ -58,22 +103,12 @@ class StudyPreparation:
             NothingToReadError: no image of the study is one that the model reads.
         """
         instances = self.database.instances.of_study(study.study_instance_uid, revision)
-        datasets = self._load(instances, may_quarantine=True)
+        datasets = self._load(instances, may_quarantine=self.may_quarantine)
         selection = select_images(datasets)
-        self._quarantine(selection)
-        if selection.modality is None:
-            raise NothingToReadError(Reason.NO_IMAGES, selection.reason)
-        read = datasets_of(selection, datasets)
-        priors, prior_sources, notes = self._priors(study, selection, search)
-        request = ReadingRequest(
-            modality=selection.modality,
-            images=selection.images,
-            tasks=PROTOCOLS[selection.modality],
-            priors=tuple(priors),
-            context=clinical_context(read[0]),
-        )
-        sources = Sources(current=read, priors=tuple(prior_sources))
-        return PreparedStudy(request, sources, (*selection.caveats, *search.notes, *notes))
+        if self.may_quarantine:
+            self._quarantine(selection)
+        prepared = assemble(selection, datasets, [self._earlier(prior, study) for prior in search.priors])
+        return replace(prepared, caveats=(*prepared.caveats, *search.notes))
 
     def _load(self, instances: Sequence[Instance], *, may_quarantine: bool) -> list[Dataset]:
         datasets: list[Dataset] = []
@@ -94,22 +129,13 @@ class StudyPreparation:
             uid = SOPInstanceUID(fault.sop_instance_uid)
             self.database.refusals.quarantine_instance(uid, Reason.PIXEL_DATA, fault.reason)
 
-    def _priors(
-        self, study: Study, current: Selection, search: PriorSearch
-    ) -> tuple[list[PriorImages], list[PriorSource], list[str]]:
-        images: list[PriorImages] = []
-        sources: list[PriorSource] = []
-        notes: list[str] = []
-        for prior in search.priors:
-            datasets = self._load(prior.instances, may_quarantine=False)
-            selection = select_images(datasets)
-            if selection.modality is not current.modality or not selection.images:
-                notes.append("An earlier study was found but holds no image that can be compared.")
-                continue
-            images.append(PriorImages(selection.images, days_between(prior, study)))
-            report = self.latest_report(prior.study_instance_uid)
-            sources.append(PriorSource(datasets_of(selection, datasets), prior.study_date, report))
-        return images, sources, notes
+    def _earlier(self, prior: Prior, study: Study) -> EarlierStudy:
+        return EarlierStudy(
+            self._load(prior.instances, may_quarantine=False),
+            prior.study_date,
+            days_between(prior.study_date, study.study_date),
+            self.latest_report(prior.study_instance_uid),
+        )
 
     def latest_report(
         self, study_instance_uid: StudyInstanceUID, before: int | None = None
@@ -159,9 +185,9 @@ def age_years(ds: Dataset) -> float | None:
     return (studied - born).days / 365.25
 
 
-def days_between(prior: Prior, study: Study) -> int | None:
-    """Count whole days from the prior to the study; None if a date is missing or illegal."""
-    then, now = parse_da(prior.study_date), parse_da(study.study_date)
+def days_between(earlier: str, later: str) -> int | None:
+    """Count whole days between two dates (PS3.5 DA); None if one is missing or illegal."""
+    then, now = parse_da(earlier), parse_da(later)
     return (now - then).days if then and now else None
 
 

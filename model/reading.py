@@ -205,6 +205,16 @@ class Answer:
     """Generated text with its tags (`<DET>`, `<2DSEG>`, `<3DSEG>`, `<N/A>`)."""
     token_probabilities: tuple[float, ...] = ()
     """Of each generated token, end mark included, as the model gave it when it was chosen."""
+    is_requested: bool = False
+    """Whether a person asked it, in words of their own, beside what the protocol asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What the model says that a region shows."""
+
+    box: BoundingBox
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,3 +277,5 @@ class Reading:
     conditions: Conditions = Conditions()
     seed: int = 0
     """Of the request; greedy decoding does not use it."""
+    captions: tuple[Caption, ...] = ()
+    """Regions that a person asked about, each with the answer."""

@@ -66,10 +66,35 @@ TIME_POINT = Code("C2348792", "UMLS", "Time Point")
 ARTIFICIAL_INTELLIGENCE = _dcm("123110", "Artificial Intelligence")
 PROCESSING_EQUIPMENT = _dcm("109102", "Processing Equipment")
 IMAGING_PROCEDURE = _sct("363679005", "Imaging procedure")
+SELECTED_REGION_DESCRIPTION = _dcm("111058", "Selected Region Description")
 VOLUME = _sct("118565006", "Volume")
 AREA = _sct("42798000", "Area")
 YES = _sct("373066001", "Yes")
 NO = _sct("373067005", "No")
+
+SELF_CONSISTENCY = _local("CONSISTENCY", "Self-consistency of the AI model")
+CONTESTED = _local("CONTESTED", "Contested: the AI model contradicts itself")
+CONTESTED_FINDING = _local("CONTESTED_FIND", "Contested finding")
+ABSENT_FINDINGS = _local("ABSENT_FINDINGS", "Findings called absent")
+LOCATED_ANATOMY = _local("ANATOMY_LOCATED", "Anatomy located by the AI model")
+DESCRIBED_REGION = _local("REGION_DESCRIBED", "Region described by the AI model")
+QUESTIONS = _local("QUESTIONS", "Questions and answers")
+QUESTION_AND_ANSWER = _local("QUESTION_ANSWER", "Question and answer")
+PERSONS_QUESTION = _local("QUESTION_PERSON", "Question in the words of a person")
+QUESTION = _local("QUESTION", "Question put to the AI model")
+ANSWER = _local("ANSWER", "Answer of the AI model, not verified")
+TECHNICAL_APPENDIX = _local("APPENDIX", "Technical appendix for audit")
+RAW_ANSWER = _local("RAW_ANSWER", "Raw answer of the AI model")
+"""What the standard has no concept for."""
+
+WAYS = {
+    "report text": _local("SAID_REPORT", "Report text"),
+    "yes/no answer": _local("SAID_YES_NO", "Yes/no answer"),
+    "list of labels": _local("SAID_LIST", "List of labels"),
+    "boxes": _local("SAID_BOXES", "Boxes"),
+    "masks": _local("SAID_MASKS", "Masks"),
+}
+"""In how many ways a model is asked of one thing; see `model.reading.Disagreement`."""
 
 PERCENT = Code("%", "UCUM", "Percent")
 CUBIC_CENTIMETRE = Code("cm3", "UCUM", "cubic centimeter")

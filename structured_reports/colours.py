@@ -32,6 +32,9 @@ KIND_COLOURS: dict[str, RGB] = {
 FINDING_COLOUR: RGB = (255, 80, 80)
 """Whatever is not anatomy."""
 
+REGION_COLOUR: RGB = (240, 240, 240)
+"""Of what a person asked about; it says nothing of what is there."""
+
 
 def colour_of(label: str) -> RGB:
     """Give the display colour of a label as 8-bit sRGB."""

@@ -17,6 +17,7 @@ from structured_reports.content_tree import code_of, groups, is_named, name_code
 from structured_reports.headers import IDENTITY, literal_identity
 from structured_reports.provenance import CONTENT_QUALIFICATION, is_own_result, statements
 from structured_reports.sources import Sources
+from structured_reports.wording import clean_text, contested
 
 VALIDATOR = "dciodvfy"
 _TIMEOUT_S = 120
@@ -63,7 +64,12 @@ def publication_faults(datasets: Sequence[Dataset], sources: Sources, reading: R
             *_coordinate_faults(ds, sources),
         ]
         faults += [f"{name}: {fault}" for fault in own]
-    return [*faults, *_comparison_faults(datasets, sources, reading), *_claim_faults(datasets, reading)]
+    return [
+        *faults,
+        *_comparison_faults(datasets, sources, reading),
+        *_claim_faults(datasets, reading),
+        *_contest_faults(datasets, reading),
+    ]
 
 
 def validate_file(path: Path) -> Verdict:
@@ -244,6 +250,14 @@ def _claim_faults(datasets: Sequence[Dataset], reading: Reading) -> Iterator[str
             yield "a finding called absent is said to be there"
     if reading.abstention is not None and stated:
         yield "an abstention makes claims"
+
+
+def _contest_faults(datasets: Sequence[Dataset], reading: Reading) -> Iterator[str]:
+    """Where the model contradicts itself, the report says so."""
+    said = {str(item.get("TextValue") or "") for ds in datasets for item in walk(ds)}
+    for disagreement in reading.disagreements if reading.abstention is None else ():
+        if clean_text(contested(disagreement)) not in said:
+            yield "a contested finding is not called contested"
 
 
 def _denied(reading: Reading) -> list[Finding]:

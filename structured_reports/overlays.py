@@ -13,7 +13,7 @@ from pydicom.sr.coding import Code
 from model.reading import Presence
 from structured_reports import codes
 from structured_reports.codes import ANATOMICAL_STRUCTURE, CONCEPTS
-from structured_reports.colours import FINDING_COLOUR, RGB, colour_of
+from structured_reports.colours import FINDING_COLOUR, REGION_COLOUR, RGB, colour_of
 from structured_reports.content_tree import (
     ALGORITHM_NAME,
     ALGORITHM_VERSION,
@@ -22,7 +22,6 @@ from structured_reports.content_tree import (
     children,
     code_of,
     groups,
-    is_named,
     number_of,
     text_of,
     value_code,
@@ -145,9 +144,11 @@ def _boxes_of_report(report: Dataset, uid: str, frame_number: int) -> Iterator[R
             if not _is_of(item.ContentSequence[0].ReferencedSOPSequence[0], uid, frame_number):
                 continue
             label = text_of(group, TRACKING_IDENTIFIER)
-            is_finding = code_of(group, codes.FINDING) not in _ANATOMY
+            finding = code_of(group, codes.FINDING)
+            is_finding = finding not in {*_ANATOMY, codes.DESCRIBED_REGION.value}
             caption = f"{label} {certainties.get(_tracking_uid(group), '')}".strip()
-            yield _rectangle(caption, FINDING_COLOUR if is_finding else colour_of(label), item, is_finding)
+            colour = REGION_COLOUR if finding == codes.DESCRIBED_REGION.value else colour_of(label)
+            yield _rectangle(caption, FINDING_COLOUR if is_finding else colour, item, is_finding)
 
 
 def _boxes_of_state(state: Dataset, uid: str, frame_number: int) -> Iterator[Rectangle]:
@@ -158,7 +159,8 @@ def _boxes_of_state(state: Dataset, uid: str, frame_number: int) -> Iterator[Rec
         captions = [str(text.UnformattedTextValue) for text in annotation.get("TextObjectSequence", ())]
         label = captions[0].removeprefix("AI: ") if captions else ""
         for shape in annotation.get("GraphicObjectSequence", ()):
-            yield _rectangle(label, FINDING_COLOUR if is_finding else colour_of(label), shape, is_finding)
+            colour = REGION_COLOUR if annotation.GraphicLayer == "AI_REGIONS" else colour_of(label)
+            yield _rectangle(label, FINDING_COLOUR if is_finding else colour, shape, is_finding)
 
 
 def _rectangle(label: str, colour: RGB, shape: Dataset, is_finding: bool) -> Rectangle:
@@ -170,22 +172,32 @@ def _rectangle(label: str, colour: RGB, shape: Dataset, is_finding: bool) -> Rec
 def _statements(report: Dataset) -> Iterator[Statement]:
     """List findings, changes and volumes, then what was called absent, then words, last the model."""
     yield from (statement for group in groups(report) for statement in _statement_of(group))
-    for item in walk(report):
-        if value_code(item) == _ABSENT and not is_named(item, codes.PRESENCE):
-            yield Statement(f"no {str(item.ConceptNameCodeSequence[0].CodeMeaning).lower()}")
+    for evaluations in children(report, codes.QUALITATIVE_EVALUATIONS):
+        for absent in children(evaluations, codes.ABSENT_FINDINGS):
+            yield from _absent_statements(absent)
     yield from _words(report)
     for measurements in children(report, _MEASUREMENTS):
         model = f"{text_of(measurements, ALGORITHM_NAME)} {text_of(measurements, ALGORITHM_VERSION)}"
         yield Statement(f"Model: {model}")
 
 
+def _absent_statements(absent: Dataset) -> Iterator[Statement]:
+    for item in absent.get("ContentSequence", ()):
+        if value_code(item) == _ABSENT:
+            doubt = ", contested" if code_of(item, codes.SELF_CONSISTENCY) else ""
+            yield Statement(f"no {str(item.ConceptNameCodeSequence[0].CodeMeaning).lower()}{doubt}")
+
+
 def _statement_of(group: Dataset) -> Iterator[Statement]:
     presence, change = code_of(group, codes.PRESENCE), code_of(group, codes.CHANGED_STATUS)
     volume = number_of(group, codes.VOLUME)
+    label = text_of(group, TRACKING_IDENTIFIER)
+    if words := text_of(group, codes.SELECTED_REGION_DESCRIPTION):
+        yield Statement(f"{label}: {words}", REGION_COLOUR)
     if not (presence or change or volume is not None):
         return
-    label = text_of(group, TRACKING_IDENTIFIER)
-    parts = [label, _PRESENCE_WORDS.get(presence, ""), _certainty(group)]
+    contest = "contested" if code_of(group, codes.SELF_CONSISTENCY) else ""
+    parts = [label, contest, _PRESENCE_WORDS.get(presence, ""), _certainty(group)]
     if volume is not None:
         parts.append(f"{float(f'{volume:.3g}'):g} mL")
         parts.append("reaches the end of the stack" if text_of(group, codes.COMMENT) == CUT_OFF else "")
@@ -201,6 +213,11 @@ def _words(report: Dataset) -> Iterator[Statement]:
         for item in (item for container in evaluations for item in children(container, name)):
             if item.ValueType == "TEXT" and item.TextValue not in {DISCLAIMER, DEMO_NOTICE}:
                 yield Statement(str(item.TextValue))
+    for container in children(report, codes.QUESTIONS):
+        for pair in children(container, codes.QUESTION_AND_ANSWER):
+            question = text_of(pair, codes.PERSONS_QUESTION) or text_of(pair, codes.QUESTION)
+            yield Statement(f"Asked: {question}")
+            yield Statement(f"Answered, not verified: {text_of(pair, codes.ANSWER)}")
 
 
 def _certainty(group: Dataset) -> str:

@@ -7,7 +7,7 @@ from highdicom.sr import CodedConcept
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from model.reading import ModelIdentity
+from model.reading import ModelIdentity, Reading
 from structured_reports.codes import ARTIFICIAL_INTELLIGENCE, PROCESSING_EQUIPMENT
 from structured_reports.identity import uid_from
 from structured_reports.sources import Run
@@ -72,7 +72,7 @@ def contributing_equipment(model: ModelIdentity, run: Run) -> ContributingEquipm
         software_versions=[run.software_version[:64], model.version[:64]],
         contribution_datetime=run.started_at,
         contribution_description=(
-            f"AI model {model.name} of family {model.family}, {training}, "
+            f"AI model {model.name} of family {model.family}, generation {model.generation}, {training}, "
             f"weights sha256 {model.weights_sha256}"
         ),
     )
@@ -85,5 +85,19 @@ def segmentation_algorithm(model: ModelIdentity) -> AlgorithmIdentificationSeque
         version=model_version(model),
         family=CodedConcept.from_code(ARTIFICIAL_INTELLIGENCE),
         source=MANUFACTURER,
-        parameters={"weights_sha256": model.weights_sha256},
+        parameters={"weights_sha256": model.weights_sha256, "generation": model.generation},
     )
+
+
+def algorithm_parameters(reading: Reading, run: Run) -> list[str]:
+    """List everything by which the reading can be repeated, one Algorithm Parameter (DCM 111002) each."""
+    model, conditions = reading.model, reading.conditions
+    return [
+        f"weights sha256 {model.weights_sha256}",
+        "demonstration weights trained on phantoms" if model.demo_weights else "trained weights",
+        f"family {model.family}, generation {model.generation}",
+        f"software {MANUFACTURER} {run.software_version}",
+        f"device {conditions.device}, precision {conditions.precision}",
+        f"decoding {conditions.decoding}, seed {reading.seed}",
+        *(f"library {name} {version}" for name, version in conditions.libraries),
+    ]

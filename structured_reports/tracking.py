@@ -50,6 +50,12 @@ class Tracker:
         """Name the `ordinal`-th mask of one structure, counting from 0."""
         return self._tracking("mask", mask.label, mask.laterality, number=ordinal + 1)
 
+    def caption(self, box: BoundingBox, ordinal: int) -> Tracking:
+        """Name the `ordinal`-th region that a person asked about, counting from 0: of this image only."""
+        place = (box.frame.sop_instance_uid, box.frame.frame_number, *box.low, *box.high)
+        uid = uid_from("tracking", self.patient_key, "caption", *(str(part) for part in place), str(ordinal))
+        return Tracking(f"region {ordinal + 1}", uid)
+
     def against(self, label: str, laterality: Laterality | None, prior_study_uid: str) -> Tracking:
         """Name the change of a finding since an earlier prior than the newest."""
         name = f"{named(label, laterality)} since an earlier prior"

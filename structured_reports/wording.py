@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from model.reading import Laterality, Modality
+from model.reading import Answer, Disagreement, Laterality, Modality, Presence
 
 _KINDS = {Modality.CXR: "Chest radiograph", Modality.CT: "CT", Modality.DERM: "Skin lesion"}
 
@@ -16,6 +16,14 @@ NO_PRESENT_FINDING = "None of the findings that the software looks for was calle
 CUT_OFF = "The structure reaches the end of the stack: the volume is that of the part inside it."
 DISPUTED = "{label}: the comparison says {status}, the findings deny it; its presence is undetermined."
 REFUSED = "{label}: the comparison says {status}, the findings deny it; the change is not coded."
+ANSWERS_NOTICE = (
+    "Answers of an AI model to single questions. They are not part of the impression and not verified."
+)
+APPENDIX_NOTICE = "Raw output of the AI model, kept for audit. It is no finding and is not verified."
+NO_ANSWER = "(The model wrote nothing.)"
+_TAGS = {"<DET>": "[box]", "<N/A>": "[none]", "<2DSEG>": "[mask]", "<3DSEG>": "[mask]"}
+_DRAWN = {"boxes", "masks"}
+"""Ways of saying that draw something or nothing."""
 
 
 def series_description(kind: str, modality: Modality, revision: int) -> str:
@@ -40,6 +48,49 @@ def less_likely(likelihoods: Sequence[tuple[str, float | None]]) -> str:
     ordered = sorted(likelihoods, key=lambda each: -(each[1] or 0))
     parts = [label if part is None else f"{label} {100 * part:.1f} %" for label, part in ordered]
     return f"Classes considered and found less likely, not excluded: {', '.join(parts)}."
+
+
+def contested(disagreement: Disagreement) -> str:
+    """Say who said what of one finding, e.g. `Contested: hernia. Report text: present; boxes: none; …`."""
+    said = [f"{way}: {_presence_word(way, presence)}" for way, presence in disagreement.said]
+    whole = "; ".join([*said, f"concluded: {disagreement.concluded.value}"])
+    return f"Contested: {disagreement.label}. {whole[:1].upper()}{whole[1:]}."
+
+
+def _presence_word(way: str, presence: Presence) -> str:
+    return "none" if way in _DRAWN and presence is Presence.ABSENT else presence.value
+
+
+def called_absent(names: Sequence[str]) -> str:
+    """Name all absent findings in one line."""
+    return f"Called absent: {', '.join(names)}."
+
+
+def located(names: Sequence[str]) -> str:
+    """Name all structures that were boxed in one line."""
+    return f"{len(names)} boxes: {', '.join(names)}."
+
+
+def readable_answer(text: str) -> str:
+    """Put words in place of the model's tags."""
+    for tag, words in _TAGS.items():
+        text = text.replace(tag, words)
+    return clean_text(text) or NO_ANSWER
+
+
+def raw_answer(answer: Answer) -> str:
+    """Say what was asked, what came back, and how sure each token was at least and on average."""
+    probabilities = answer.token_probabilities
+    mean = sum(probabilities) / len(probabilities) if probabilities else 0.0
+    sure = (
+        f"least {min(probabilities):.4f}, mean {mean:.4f} over {len(probabilities)} tokens"
+        if probabilities
+        else "not known"
+    )
+    return clean_text(
+        f"Task: {answer.task.value}\nAsked: {answer.request}\nAnswered: {answer.text or NO_ANSWER}\n"
+        f"Token probability: {sure}"
+    )
 
 
 def _dated(study_date: str) -> str:

@@ -1,16 +1,9 @@
-"""The measurement groups of a report: findings (TID 1501), boxes (TID 1410), masks (TID 1410 and 1411).
-
-A group with a box holds no number: viewers look for the coordinates inside the first number and miss the box.
-The certainty of a boxed finding stands in the finding's own group under the same Tracking UID.
-"""
+"""The measurement groups of a report: findings (TID 1501), regions (TID 1410), masks (TID 1410 and 1411)."""
 
 from collections.abc import Sequence
 
 from highdicom.sr import (
     ContentItem,
-    FindingSite,
-    GraphicTypeValues,
-    ImageRegion,
     Measurement,
     MeasurementsAndQualitativeEvaluations,
     PlanarROIMeasurementsAndQualitativeEvaluations,
@@ -18,23 +11,21 @@ from highdicom.sr import (
     ReferencedSegment,
     ReferencedSegmentationFrame,
     SourceImageForMeasurementGroup,
-    SourceImageForRegion,
     SourceImageForSegmentation,
     SourceSeriesForSegmentation,
-    TrackingIdentifier,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
 from pydicom.dataset import Dataset
 
-from model.reading import BoundingBox, Finding, Laterality, Mask, Presence
+from model.reading import BoundingBox, Finding, Mask, Presence
 from structured_reports import codes, wording
-from structured_reports.codes import Concept, concept_of
 from structured_reports.errors import SourceError
-from structured_reports.geometry import frame_numbers, pixel_area_mm2, rectangle
-from structured_reports.stand_in import restore_source, stand_in
+from structured_reports.geometry import frame_numbers, pixel_area_mm2
 from structured_reports.tracking import Tracking
 from structured_reports.writers import content
 from structured_reports.writers.comparison import ChangeSaid, change_items, time_point
+from structured_reports.writers.group_parts import concept_in, extended, site, tracking_identifier
+from structured_reports.writers.region_groups import anatomy_regions, captioned_regions, finding_regions
 from structured_reports.writers.writer import Draft
 
 FEW_IMAGES = 4
@@ -52,90 +43,55 @@ def measurement_groups(draft: Draft, changes: Sequence[ChangeSaid]) -> list[Cont
         said = [change for change in said if change.finding is not finding]
         groups.append(_finding_group(draft, finding, own))
     groups += [_change_group(draft, change) for change in said]
-    for finding in draft.reading.findings:
-        for ordinal, box in enumerate(finding.boxes if finding.presence is not Presence.ABSENT else ()):
-            side = box.laterality or finding.laterality
-            groups.append(
-                _box_group(draft, box, side, draft.tracker.box_of(finding, ordinal, draft.number_of(finding)))
-            )
-    groups += _anatomy_groups(draft)
+    groups += [*finding_regions(draft), *captioned_regions(draft), *anatomy_regions(draft)]
     groups += [_mask_group(draft, mask, tracking) for mask, tracking in draft.tracked_masks()]
     return groups
 
 
 def _finding_group(draft: Draft, finding: Finding, changes: Sequence[ChangeSaid]) -> ContentItem:
-    concept = _concept(draft, finding.label)
+    concept, contest = concept_in(draft, finding.label), draft.contest_of(finding.label)
     measurements = []
     if finding.certainty is not None and finding.presence is Presence.PRESENT:
         measurements.append(
             Measurement(codes.CERTAINTY, round(100 * float(finding.certainty), 1), codes.PERCENT)
         )
     group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(
+        tracking_identifier=tracking_identifier(
             draft.tracker.finding(finding.label, finding.laterality, draft.number_of(finding))
         ),
         time_point_context=time_point(draft) if changes else None,
         finding_type=concept.code,
-        finding_sites=[_site(concept, finding.laterality)],
+        finding_sites=[site(concept, finding.laterality)],
         measurements=measurements or None,
-        qualitative_evaluations=[QualitativeEvaluation(codes.PRESENCE, codes.PRESENCES[finding.presence])],
+        qualitative_evaluations=[
+            *([QualitativeEvaluation(codes.SELF_CONSISTENCY, codes.CONTESTED)] if contest else []),
+            QualitativeEvaluation(codes.PRESENCE, codes.PRESENCES[finding.presence]),
+        ],
         source_images=_source_images(draft, finding.boxes),
     )
-    items = [item for change in changes for item in change_items(draft, change)]
+    items = [content.text(codes.COMMENT, wording.contested(contest))] if contest else []
+    items += [item for change in changes for item in change_items(draft, change)]
     if concept.note:
         items.append(content.text(codes.COMMENT, concept.note))
     if finding.evidence.strip():
         items.append(content.text(codes.COMMENT, finding.evidence))
-    return _extended(content.narrowed(group[0]), items)
+    return extended(content.narrowed(group[0]), items)
 
 
 def _change_group(draft: Draft, change: ChangeSaid) -> ContentItem:
     """Say a change that has no group of a finding: one resolved, one since an older prior, an overall one."""
-    concept = _concept(draft, change.change.label)
+    concept = concept_in(draft, change.change.label)
     presence = change.presence
     answers = [QualitativeEvaluation(codes.PRESENCE, codes.PRESENCES[presence])] if presence else None
     group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(change.tracking),
+        tracking_identifier=tracking_identifier(change.tracking),
         time_point_context=time_point(draft),
         finding_type=concept.code,
-        finding_sites=[_site(concept, change.change.laterality)],
+        finding_sites=[site(concept, change.change.laterality)],
         qualitative_evaluations=answers,
         source_images=_source_images(draft, ()),
     )
-    return _extended(content.narrowed(group[0]), change_items(draft, change))
-
-
-def _box_group(draft: Draft, box: BoundingBox, side: Laterality | None, tracking: Tracking) -> ContentItem:
-    concept = _concept(draft, box.label)
-    header = draft.header_of(box.frame)
-    region = ImageRegion(
-        graphic_type=GraphicTypeValues.POLYLINE,
-        graphic_data=rectangle(box, header),
-        source_image=SourceImageForRegion(
-            stand_in(header).SOPClassUID,
-            header.SOPInstanceUID,
-            frame_numbers(header, box.frame.frame_number),
-        ),
-    )
-    restore_source(region, header)
-    group = PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(tracking),
-        referenced_region=region,
-        finding_type=concept.code,
-        finding_sites=[_site(concept, side)],
-        geometric_purpose=codes.BOUNDED_BY,
-    )
-    return content.narrowed(group[0])
-
-
-def _anatomy_groups(draft: Draft) -> list[ContentItem]:
-    seen: dict[tuple[str, Laterality | None], int] = {}
-    groups: list[ContentItem] = []
-    for box in draft.reading.boxes:
-        ordinal = seen.get((box.label, box.laterality), 0)
-        seen[(box.label, box.laterality)] = ordinal + 1
-        groups.append(_box_group(draft, box, box.laterality, draft.tracker.anatomy(box, ordinal)))
-    return groups
+    return extended(content.narrowed(group[0]), change_items(draft, change))
 
 
 def _mask_group(draft: Draft, mask: Mask, tracking: Tracking) -> ContentItem:
@@ -148,7 +104,7 @@ def _planar_mask_group(
     draft: Draft, mask: Mask, tracking: Tracking, segment: tuple[Dataset, int]
 ) -> ContentItem:
     segmentation, segment_number = segment
-    concept = _concept(draft, mask.label)
+    concept = concept_in(draft, mask.label)
     header = draft.header_of(mask.frames[0])
     reference = ReferencedSegmentationFrame(
         sop_class_uid=segmentation.SOPClassUID,
@@ -169,10 +125,10 @@ def _planar_mask_group(
         else None
     )
     group = PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(tracking),
+        tracking_identifier=tracking_identifier(tracking),
         referenced_segment=reference,
         finding_type=concept.code,
-        finding_sites=[_site(concept, mask.laterality)],
+        finding_sites=[site(concept, mask.laterality)],
         measurements=measurements,
         finding_category=concept.category,
     )
@@ -181,13 +137,13 @@ def _planar_mask_group(
 
 def _volume_group(draft: Draft, mask: Mask, tracking: Tracking, segment: tuple[Dataset, int]) -> ContentItem:
     segmentation, segment_number = segment
-    concept = _concept(draft, mask.label)
+    concept = concept_in(draft, mask.label)
     header = draft.header_of(mask.frames[0])
     if mask.geometry is None:
         raise SourceError("a mask without geometry has no volume")
     volume_cm3 = float(mask.voxels.sum()) * mask.geometry.voxel_volume_mm3 / 1000
     group = VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(tracking),
+        tracking_identifier=tracking_identifier(tracking),
         referenced_segment=ReferencedSegment(
             sop_class_uid=segmentation.SOPClassUID,
             sop_instance_uid=segmentation.SOPInstanceUID,
@@ -195,13 +151,13 @@ def _volume_group(draft: Draft, mask: Mask, tracking: Tracking, segment: tuple[D
             source_series=SourceSeriesForSegmentation(header.SeriesInstanceUID),
         ),
         finding_type=concept.code,
-        finding_sites=[_site(concept, mask.laterality)],
+        finding_sites=[site(concept, mask.laterality)],
         measurements=[Measurement(codes.VOLUME, _rounded(volume_cm3), codes.CUBIC_CENTIMETRE)],
         finding_category=concept.category,
     )
     cut_off = bool(mask.voxels[0].any() or mask.voxels[-1].any())
     comments = [content.text(codes.COMMENT, wording.CUT_OFF)] if cut_off else []
-    return _extended(content.narrowed(group[0]), comments)
+    return extended(content.narrowed(group[0]), comments)
 
 
 def _segment(draft: Draft, tracking: Tracking) -> tuple[Dataset, int]:
@@ -225,19 +181,6 @@ def _frames_of(segmentation: Dataset, segment_number: int) -> list[int]:
     ]
 
 
-def _concept(draft: Draft, label: str) -> Concept:
-    return concept_of(label, codes.REGIONS[draft.reading.modality])
-
-
-def _site(concept: Concept, laterality: Laterality | None) -> FindingSite:
-    side = concept.side(laterality)
-    return FindingSite(concept.site, laterality=codes.SIDES[side] if side else None)
-
-
-def _tracking(tracking: Tracking) -> TrackingIdentifier:
-    return TrackingIdentifier(uid=tracking.uid, identifier=tracking.identifier)
-
-
 def _source_images(draft: Draft, boxes: Sequence[BoundingBox]) -> list[SourceImageForMeasurementGroup] | None:
     """Name the images a finding rests on; None, by TID 1501, means all that the document names."""
     frames = {(box.frame.sop_instance_uid, box.frame.frame_number): box.frame for box in boxes}
@@ -258,9 +201,3 @@ def _source_images(draft: Draft, boxes: Sequence[BoundingBox]) -> list[SourceIma
 def _rounded(value: float) -> float:
     """Keep four significant digits: more would pretend a precision that a mask does not have."""
     return float(f"{float(value):.4g}")
-
-
-def _extended(group: ContentItem, items: Sequence[ContentItem]) -> ContentItem:
-    for item in items:
-        group.ContentSequence.append(item)
-    return group

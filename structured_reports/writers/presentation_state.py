@@ -1,11 +1,9 @@
 """Boxes as a Grayscale Softcopy Presentation State (PS3.3 A.33.1), for viewers that do not draw reports."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from highdicom import VOILUT, PresentationLUTTransformation
-from highdicom.color import CIELabColor
 from highdicom.pr import (
     GraphicAnnotation,
     GraphicLayer,
@@ -14,33 +12,20 @@ from highdicom.pr import (
     SoftcopyVOILUTTransformation,
     TextObject,
 )
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from model.reading import BoundingBox, Modality, Presence
-from structured_reports.colours import FINDING_COLOUR
+from model.reading import Modality
 from structured_reports.finishing import UNFINISHED, finished, run_key, series_place
 from structured_reports.geometry import frame_numbers, rectangle
 from structured_reports.provenance import contributing_equipment, equipment
 from structured_reports.stand_in import restore_source, stand_in
-from structured_reports.tracking import Tracking
-from structured_reports.wording import named, series_description
+from structured_reports.wording import series_description
+from structured_reports.writers.drawings import Area, Drawing, caption_areas, drawings_of, layers_of
 from structured_reports.writers.writer import Draft
 
 SERIES_NUMBER = 9003
 BODY_PARTS = {Modality.CXR: "CHEST", Modality.CT: "ABDOMEN", Modality.DERM: "SKIN"}
 _GREY = {"MONOCHROME1", "MONOCHROME2"}
-_ANATOMY_COLOUR = (120, 200, 255)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Drawn:
-    """One box to draw."""
-
-    box: BoundingBox
-    tracking: Tracking
-    caption: str
-    is_finding: bool
 
 
 def write_presentation_states(draft: Draft) -> tuple[Dataset, ...]:
@@ -48,9 +33,9 @@ def write_presentation_states(draft: Draft) -> tuple[Dataset, ...]:
 
     One per image, not per series: a state has one window and one polarity, images of a series may differ.
     """
-    by_image: dict[str, list[_Drawn]] = {}
-    for drawn in _drawn(draft):
-        by_image.setdefault(drawn.box.frame.sop_instance_uid, []).append(drawn)
+    by_image: dict[str, list[Drawing]] = {}
+    for drawing in drawings_of(draft):
+        by_image.setdefault(drawing.box.frame.sop_instance_uid, []).append(drawing)
     grey = [
         (draft.header_of(boxes[0].box.frame), boxes)
         for boxes in by_image.values()
@@ -59,32 +44,7 @@ def write_presentation_states(draft: Draft) -> tuple[Dataset, ...]:
     return tuple(_state(draft, header, boxes, number) for number, (header, boxes) in enumerate(grey, start=1))
 
 
-def _drawn(draft: Draft) -> list[_Drawn]:
-    drawn: list[_Drawn] = []
-    for finding in draft.reading.findings:
-        if finding.presence is Presence.ABSENT:
-            continue
-        certainty = "" if finding.certainty is None else f" {round(100 * float(finding.certainty))} %"
-        for ordinal, box in enumerate(finding.boxes):
-            caption = f"AI: {named(box.label, box.laterality or finding.laterality)}{certainty}"
-            drawn.append(
-                _Drawn(
-                    box,
-                    draft.tracker.box_of(finding, ordinal, draft.number_of(finding)),
-                    caption,
-                    is_finding=True,
-                )
-            )
-    seen: dict[tuple[str, str], int] = {}
-    for box in draft.reading.boxes:
-        key = (box.label, box.laterality or "")
-        seen[key] = seen.get(key, -1) + 1
-        tracking = draft.tracker.anatomy(box, seen[key])
-        drawn.append(_Drawn(box, tracking, named(box.label, box.laterality), is_finding=False))
-    return drawn
-
-
-def _state(draft: Draft, header: Dataset, boxes: Sequence[_Drawn], instance_number: int) -> Dataset:
+def _state(draft: Draft, header: Dataset, boxes: Sequence[Drawing], instance_number: int) -> Dataset:
     reading, run = draft.reading, draft.run
     source = draft.source_of(header.SOPInstanceUID)
     place = series_place(
@@ -93,17 +53,7 @@ def _state(draft: Draft, header: Dataset, boxes: Sequence[_Drawn], instance_numb
         series_description("boxes", reading.modality, run.revision),
         key=run_key(source.StudyInstanceUID, reading.model, run),
     )
-    findings = GraphicLayer(
-        "AI_FINDINGS", 1, "AI findings, research use only", CIELabColor.from_rgb(*FINDING_COLOUR)
-    )
-    anatomy = GraphicLayer(
-        "AI_ANATOMY", 2, "AI anatomy, research use only", CIELabColor.from_rgb(*_ANATOMY_COLOUR)
-    )
-    layers = [
-        layer
-        for layer in (findings, anatomy)
-        if any(drawn.is_finding == (layer is findings) for drawn in boxes)
-    ]
+    layers, areas = layers_of(boxes), caption_areas(boxes, header)
     result = GrayscaleSoftcopyPresentationState(
         referenced_images=[_without_transformations(header)],
         series_instance_uid=place.uid,
@@ -112,9 +62,10 @@ def _state(draft: Draft, header: Dataset, boxes: Sequence[_Drawn], instance_numb
         instance_number=instance_number,
         content_label="AI_BOXES",
         content_description="AI boxes. Research use only. Not verified.",
-        graphic_layers=layers,
+        graphic_layers=list(layers.values()),
         graphic_annotations=[
-            _annotation(header, drawn, findings if drawn.is_finding else anatomy) for drawn in boxes
+            _annotation(header, drawing, layers[drawing.layer], area)
+            for drawing, area in zip(boxes, areas, strict=True)
         ],
         voi_lut_transformations=_window(header),
         presentation_lut_transformation=_polarity(header),
@@ -129,15 +80,14 @@ def _state(draft: Draft, header: Dataset, boxes: Sequence[_Drawn], instance_numb
     return finished(result, source, run, place)
 
 
-def _annotation(header: Dataset, drawn: _Drawn, layer: GraphicLayer) -> GraphicAnnotation:
-    corners = rectangle(drawn.box, header)
+def _annotation(header: Dataset, drawn: Drawing, layer: GraphicLayer, area: Area) -> GraphicAnnotation:
     annotation = GraphicAnnotation(
         referenced_images=[stand_in(header)],
         graphic_layer=layer,
         graphic_objects=[
             GraphicObject(
                 "POLYLINE",
-                corners,
+                rectangle(drawn.box, header),
                 "PIXEL",
                 tracking_id=drawn.tracking.identifier,
                 tracking_uid=drawn.tracking.uid,
@@ -147,7 +97,7 @@ def _annotation(header: Dataset, drawn: _Drawn, layer: GraphicLayer) -> GraphicA
             TextObject(
                 drawn.caption,
                 "PIXEL",
-                bounding_box=_caption_box(corners, header),
+                bounding_box=area,
                 text_justification="LEFT",
                 tracking_id=drawn.tracking.identifier,
                 tracking_uid=drawn.tracking.uid,
@@ -159,17 +109,6 @@ def _annotation(header: Dataset, drawn: _Drawn, layer: GraphicLayer) -> GraphicA
         # By hand, as highdicom does not know every class that may have several frames.
         annotation.ReferencedImageSequence[0].ReferencedFrameNumber = frames[0]
     return annotation
-
-
-def _caption_box(corners: NDArray[np.float64], header: Dataset) -> tuple[float, float, float, float]:
-    """Place a caption above its box, or inside it at the top edge; a text box must not leave the image."""
-    rows, columns = float(header.Rows), float(header.Columns)
-    height, width = max(8.0, rows / 40), max(32.0, columns / 3)
-    left = min(max(0.0, float(corners[0, 0])), max(0.0, columns - width))
-    top = float(corners[0, 1]) - height
-    if top < 0:
-        top = float(corners[0, 1])
-    return left, top, min(columns, left + width), min(rows, top + height)
 
 
 def _polarity(header: Dataset) -> PresentationLUTTransformation:

@@ -6,25 +6,29 @@ from highdicom.sr import ContentItem, ContentSequence
 
 from model.reading import Finding, Modality, Presence
 from structured_reports import codes, wording
-from structured_reports.codes import concept_of
 from structured_reports.provenance import statements
 from structured_reports.writers import content
 from structured_reports.writers.comparison import WeighedChanges, prior_headers
+from structured_reports.writers.disagreements import contested_findings
+from structured_reports.writers.group_parts import concept_in
 from structured_reports.writers.writer import Draft
 
 
 def qualitative_evaluations(draft: Draft, changes: WeighedChanges) -> list[ContentItem]:
-    """Build the items of the container; statements of what this object is come first."""
+    """Build the items of the container: what this object is, what is contested, words, answers in codes."""
     items = [content.text(codes.COMMENT, sentence) for sentence in statements(draft.reading.model)]
     if draft.reading.abstention is not None:
         return [*items, *_abstention(draft.reading.abstention), *_comments(draft.reading.caveats)]
+    items += contested_findings(draft)
     items += _narrative(draft)
     items += _comparisons(draft)
-    items += _absent_items(draft, changes.disputed)
+    absent = _absent(draft, changes.disputed)
+    items += _less_likely(absent) if draft.reading.modality is Modality.DERM else []
     findings = draft.reading.findings
     is_clear = bool(findings) and all(finding.presence is Presence.ABSENT for finding in findings)
     clear = [wording.NO_PRESENT_FINDING] if is_clear else []
-    return [*items, *_comments([*clear, *draft.reading.caveats, *changes.refused])]
+    items += _comments([*clear, *draft.reading.caveats, *changes.refused])
+    return items if draft.reading.modality is Modality.DERM else [*items, *_absent_findings(draft, absent)]
 
 
 def _abstention(reason: str) -> list[ContentItem]:
@@ -59,26 +63,43 @@ def _comparisons(draft: Draft) -> list[ContentItem]:
     return items
 
 
-def _absent_items(draft: Draft, disputed: Sequence[Finding]) -> list[ContentItem]:
-    """Answer for every absent finding; of exclusive classes only say which were less likely.
+def _absent(draft: Draft, disputed: Sequence[Finding]) -> list[Finding]:
+    absent = [finding for finding in draft.reading.findings if finding.presence is Presence.ABSENT]
+    return [finding for finding in absent if not any(finding is other for other in disputed)]
+
+
+def _less_likely(absent: Sequence[Finding]) -> list[ContentItem]:
+    """Say of exclusive classes only which were less likely.
 
     A lesion is of one class: that another was not chosen is no answer to whether it can be excluded.
     """
-    absent = [finding for finding in draft.reading.findings if finding.presence is Presence.ABSENT]
-    absent = [finding for finding in absent if not any(finding is other for other in disputed)]
-    if draft.reading.modality is not Modality.DERM:
-        return [_absent(draft, finding) for finding in absent]
     likelihoods = [(f.label, None if f.certainty is None else 1 - float(f.certainty)) for f in absent]
     return [content.text(codes.COMMENT, wording.less_likely(likelihoods))] if likelihoods else []
 
 
-def _absent(draft: Draft, finding: Finding) -> ContentItem:
+def _absent_findings(draft: Draft, absent: Sequence[Finding]) -> list[ContentItem]:
+    """Name all absent findings in one line, and answer for each in codes; last, as they may be many."""
+    if not absent:
+        return []
+    names = [
+        f"{wording.named(f.label, f.laterality)}{' (contested)' if draft.contest_of(f.label) else ''}"
+        for f in absent
+    ]
+    line = content.text(codes.COMMENT, wording.called_absent(names))
+    answers = [_answered_absent(draft, finding) for finding in absent]
+    return [content.container(codes.ABSENT_FINDINGS, [line, *answers])]
+
+
+def _answered_absent(draft: Draft, finding: Finding) -> ContentItem:
     """Answer "is it there?" with Absent; as value of Finding a viewer would show the pathology itself."""
-    concept = concept_of(finding.label, codes.REGIONS[draft.reading.modality])
-    item = content.code(concept.code, codes.PRESENCES[Presence.ABSENT])
+    item = content.code(concept_in(draft, finding.label).code, codes.PRESENCES[Presence.ABSENT])
+    modifiers: list[ContentItem] = []
     if finding.laterality is not None:
-        side = content.code(codes.LATERALITY, codes.SIDES[finding.laterality], content.MODIFIES)
-        item.ContentSequence = ContentSequence([side])
+        modifiers.append(content.code(codes.LATERALITY, codes.SIDES[finding.laterality], content.MODIFIES))
+    if draft.contest_of(finding.label):
+        modifiers.append(content.code(codes.SELF_CONSISTENCY, codes.CONTESTED, content.MODIFIES))
+    if modifiers:
+        item.ContentSequence = ContentSequence(modifiers)
     return item
 
 

@@ -26,6 +26,7 @@ from structured_reports.provenance import (
     DEVICE_MODEL,
     DEVICE_UID,
     MANUFACTURER,
+    algorithm_parameters,
     contributing_equipment,
     equipment,
     model_version,
@@ -37,7 +38,10 @@ from structured_reports.writers.comparison import weighed_changes
 from structured_reports.writers.image_library import image_library
 from structured_reports.writers.measurement_groups import measurement_groups
 from structured_reports.writers.qualitative_evaluations import qualitative_evaluations
+from structured_reports.writers.questions import questions_and_answers
+from structured_reports.writers.region_groups import located_anatomy
 from structured_reports.writers.requests import referenced_requests, reported_procedures
+from structured_reports.writers.technical_appendix import technical_appendix
 from structured_reports.writers.writer import Draft
 
 SERIES_NUMBER = 9001
@@ -145,6 +149,9 @@ def _root(draft: Draft) -> ContentItem:
             [*_algorithm(draft), *measurement_groups(draft, changes.said)],
         ),
         content.container(codes.QUALITATIVE_EVALUATIONS, qualitative_evaluations(draft, changes)),
+        *questions_and_answers(draft),
+        *located_anatomy(draft),
+        *technical_appendix(draft),
         *(
             content.composite(codes.PRIOR_REPORT, prior.report)
             for prior in priors
@@ -183,11 +190,10 @@ def _observer(draft: Draft) -> ObservationContext:
 def _algorithm(draft: Draft) -> list[ContentItem]:
     """Identify the algorithm once for all groups (TID 4019)."""
     model = draft.reading.model
-    weights = "demonstration weights trained on phantoms" if model.demo_weights else "trained weights"
     items = AlgorithmIdentification(
         name=model.name[:64],
         version=model_version(model),
-        parameters=[f"weights sha256 {model.weights_sha256}", weights],
+        parameters=algorithm_parameters(draft.reading, draft.run),
         family=Code(codes.ARTIFICIAL_INTELLIGENCE.value, "DCM", codes.ARTIFICIAL_INTELLIGENCE.meaning),
         manufacturer=MANUFACTURER,
     )

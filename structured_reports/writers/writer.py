@@ -5,9 +5,9 @@ from typing import Protocol
 
 from pydicom.dataset import Dataset
 
-from model.reading import Finding, Mask, Reading
+from model.reading import BoundingBox, Disagreement, Finding, Mask, Reading
 from model.volume import FrameKey
-from structured_reports.codes import REGIONS
+from structured_reports.codes import REGIONS, concept_of
 from structured_reports.errors import SourceError
 from structured_reports.headers import patient_key
 from structured_reports.sources import Run, Sources
@@ -63,6 +63,21 @@ class Draft:
             f for f in self.reading.findings if (f.label, f.laterality) == (finding.label, finding.laterality)
         ]
         return 1 + next(place for place, each in enumerate(same) if each is finding)
+
+    def contest_of(self, label: str) -> Disagreement | None:
+        """Find how the model contradicts itself on a label; None where it does not."""
+        return next((each for each in self.reading.disagreements if each.label == label), None)
+
+    def tracked_structures(self) -> list[tuple[BoundingBox, Tracking]]:
+        """Name every box of anatomy: two views show a structure twice."""
+        seen: dict[tuple[str, str], int] = {}
+        tracked: list[tuple[BoundingBox, Tracking]] = []
+        for box in self.reading.boxes:
+            concept = concept_of(box.label, REGIONS[self.reading.modality])
+            key = (concept.code.value, concept.side(box.laterality) or "")
+            seen[key] = seen.get(key, -1) + 1
+            tracked.append((box, self.tracker.anatomy(box, seen[key])))
+        return tracked
 
     def tracked_masks(self) -> list[tuple[Mask, Tracking]]:
         """Name every mask that holds anything; an empty one is no result."""

@@ -43,6 +43,12 @@ from tests.unit.structured_reports.readings import (
     sources,
     stored,
 )
+from tests.unit.structured_reports.whole_readings import (
+    asked_reading,
+    contested_reading,
+    crowded_reading,
+    whole_reading,
+)
 
 Case = tuple[Reading, Sources]
 
@@ -66,6 +72,11 @@ def enhanced(ds: Dataset) -> Case:
     voxels = np.repeat(ellipse(ds, low=(0.2, 0.2), high=(0.6, 0.6)), 2, axis=0)
     mask = Mask("liver", voxels, frames, Geometry(np.diag([5.0, 1.0, 1.0, 1.0])))
     reading = Reading(Modality.CT, MODEL, (Task.SEGMENTATION,), masks=(mask,), boxes=(box("liver", ds),))
+    return reading, sources(ds)
+
+
+def alone(reading: Reading, ds: Dataset) -> Case:
+    """Read one image without priors."""
     return reading, sources(ds)
 
 
@@ -137,6 +148,13 @@ CASES: dict[str, Callable[[], Case]] = {
         illegal(PatientBirthDate="00000000", StudyTime="9:30", StudyDate="2026.01.01", PatientAge="62")
     ),
     "abstention": lambda: abstained(header()),
+    "whole vocabulary": lambda: alone(whole_reading(header()), header()),
+    "every finding present": lambda: alone(crowded_reading(header()), header()),
+    "contested": lambda: alone(contested_reading(header()), header()),
+    "asked": lambda: alone(asked_reading(header()), header()),
+    "asked of MONOCHROME1 CR": lambda: alone(
+        asked_reading(radiograph()), radiograph(PhotometricInterpretation="MONOCHROME1")
+    ),
     "CT": lambda: stack(ct_slices()),
     "CT from feet to head": lambda: stack(ct_slices()[::-1]),
     "dermoscopy": lambda: skin(dermoscopy()),

@@ -8,6 +8,7 @@ from model.reading import ChangeStatus, Laterality, Presence
 from model.vocabulary import VOCABULARIES
 from structured_reports import codes
 from structured_reports.errors import CodingError
+from tests.unit.structured_reports.published_names import CHEST_IMAGENOME_FINDINGS, CHEST_IMAGENOME_STRUCTURES
 
 LABELS = sorted(
     {
@@ -29,45 +30,6 @@ ALL_CODES = sorted(
     key=lambda code: (code.scheme_designator, code.value),
 )
 SNOMED = [code for code in ALL_CODES if code.scheme_designator == "SCT"]
-
-# Wu et al., Chest ImaGenome Dataset, PhysioNet 2021: what is boxed; findings and diseases of its reports.
-CHEST_IMAGENOME_STRUCTURES = (
-    *(
-        f"{side} {part}"
-        for side in ("left", "right")
-        for part in (
-            "lung",
-            "apical zone",
-            "upper lung zone",
-            "mid lung zone",
-            "lower lung zone",
-            "hilar structures",
-            "costophrenic angle",
-            "cardiophrenic angle",
-            "hemidiaphragm",
-            "clavicle",
-            "cardiac silhouette",
-            "upper abdomen",
-        )
-    ),
-    *("trachea", "carina", "spine", "mediastinum", "upper mediastinum", "svc", "cavoatrial junction"),
-    *("cardiac silhouette", "right atrium", "aortic arch", "descending aorta", "abdomen"),
-)
-CHEST_IMAGENOME_FINDINGS = (
-    *("lung opacity", "airspace opacity", "consolidation", "infiltration", "atelectasis"),
-    *("linear/patchy atelectasis", "lobar/segmental collapse", "pulmonary edema/hazy opacity"),
-    *("vascular congestion", "vascular redistribution", "increased reticular markings/ild pattern"),
-    *("pleural effusion", "costophrenic angle blunting", "pleural/parenchymal scarring", "bronchiectasis"),
-    *("enlarged cardiac silhouette", "mediastinal displacement", "mediastinal widening", "enlarged hilum"),
-    *("tortuous aorta", "vascular calcification", "pneumomediastinum", "pneumothorax", "hydropneumothorax"),
-    *("lung lesion", "mass/nodule (not otherwise specified)", "multiple masses/nodules", "calcified nodule"),
-    *("superior mediastinal mass/enlargement", "rib fracture", "clavicle fracture", "spinal fracture"),
-    *("hyperaeration", "cyst/bullae", "elevated hemidiaphragm", "diaphragmatic eventration (benign)"),
-    *("sub-diaphragmatic air", "subcutaneous air", "hernia", "scoliosis", "spinal degenerative changes"),
-    *("shoulder osteoarthritis", "bone lesion", "pneumonia", "aspiration", "copd/emphysema", "goiter"),
-    *("fluid overload/heart failure", "interstitial lung disease", "lung cancer", "pericardial effusion"),
-    *("granulomatous disease", "alveolar hemorrhage"),
-)
 
 # The dihedral group D5 of Verhoeff (1969), Error Detecting Decimal Codes.
 _PRODUCT = (

@@ -58,7 +58,9 @@ def test_lookup_table_is_carried_over():
 
 def test_findings_and_anatomy_lie_on_layers_of_their_own(chest_results: tuple[Dataset, ...]):
     state = only(chest_results, "PR")
-    assert [layer.GraphicLayer for layer in state.GraphicLayerSequence] == ["AI_FINDINGS", "AI_ANATOMY"]
+    # PS3.3 C.10.7: lower numbered layers are rendered first, so that findings lie on top.
+    layers = {layer.GraphicLayer: layer.GraphicLayerOrder for layer in state.GraphicLayerSequence}
+    assert layers == {"AI_ANATOMY": 1, "AI_FINDINGS": 2}
     drawn = [annotation.GraphicLayer for annotation in state.GraphicAnnotationSequence]
     assert drawn == ["AI_FINDINGS"] * 2 + ["AI_ANATOMY"] * 3
 

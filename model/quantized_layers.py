@@ -62,17 +62,18 @@ def quantize_decoder(llama: LlamaForCausalLM, precision: Precision, device: str 
     """
     if not precision.is_quantized:
         return
-    for name, matrix in list(decoder_matrices(llama)):
-        llama.set_submodule(name, quantized(matrix, precision, device))
+    for name in [name for name, _ in decoder_matrices(llama)]:
+        weight = llama.get_submodule(name).get_parameter("weight")
+        llama.set_submodule(name, quantized(weight, precision, device))
 
 
-def quantized(matrix: nn.Linear, precision: Precision, device: str = "cpu") -> nn.Module:
-    """Return a layer that multiplies like `matrix`, which has no bias, with fewer bits.
+def quantized(weight: Tensor, precision: Precision, device: str = "cpu") -> nn.Module:
+    """Return a layer that multiplies with (out, in) `weight` in fewer bits.
 
     Raises:
         WeightsError: see `quantize_decoder`.
     """
-    weight = matrix.weight.detach().to(device)
+    weight = weight.detach().to(device)
     return Int8Linear(weight) if precision is Precision.INT8 else _nf4(weight)
 
 

@@ -5,6 +5,7 @@ import itertools
 import math
 import sys
 import warnings
+import weakref
 from importlib.util import find_spec
 
 import pytest
@@ -16,7 +17,7 @@ from transformers.cache_utils import DynamicCache
 
 from model.errors import WeightsError
 from model.precision import LARGE, Precision, named_precision, resolved
-from model.quantized_layers import decoder_matrices, language_dtype, quantize_decoder, quantized
+from model.quantized_layers import Int8Linear, decoder_matrices, language_dtype, quantize_decoder, quantized
 
 # Appendix E of arXiv:2305.14314.
 NF4 = (
@@ -38,10 +39,8 @@ QUANTIZED = (
 )
 
 
-def _matrix(inputs: int = 256, outputs: int = 96) -> nn.Linear:
-    matrix = nn.Linear(inputs, outputs, bias=False).requires_grad_(False).bfloat16()
-    matrix.weight.copy_(torch.randn(outputs, inputs, generator=torch.Generator().manual_seed(3)))
-    return matrix
+def _weight(inputs: int = 256, outputs: int = 96) -> Tensor:
+    return torch.randn(outputs, inputs, generator=torch.Generator().manual_seed(3)).bfloat16()
 
 
 def _kept_weights(layer: nn.Module, inputs: int, rows: int) -> Tensor:
@@ -88,9 +87,9 @@ def llama() -> LlamaForCausalLM:
 @pytest.mark.parametrize("rows", [1, 64])
 def test_int8_moves_no_weight_by_more_than_half_a_step(rows: int) -> None:
     """Besides, the scale and the product are rounded to bfloat16."""
-    weight = _matrix().weight.float()
+    weight = _weight().float()
     step = weight.abs().amax(1, keepdim=True) / 127
-    kept = _kept_weights(quantized(_matrix(), Precision.INT8), 256, rows)
+    kept = _kept_weights(quantized(_weight(), Precision.INT8), 256, rows)
     assert ((kept - weight).abs() <= step / 2 + 2 * BF16 * weight.abs()).all()
 
 
@@ -98,9 +97,9 @@ def test_int8_moves_no_weight_by_more_than_half_a_step(rows: int) -> None:
 def test_int4_moves_no_weight_by_more_than_half_the_widest_gap_of_nf4(rows: int) -> None:
     """Besides, the level, the scale and the product are rounded to bfloat16."""
     pytest.importorskip("bitsandbytes")
-    weight = _matrix().weight.float()
+    weight = _weight().float()
     scale = weight.view(96, 4, 64).abs().amax(-1, keepdim=True).expand(96, 4, 64).reshape(96, 256)
-    kept = _kept_weights(quantized(_matrix(), Precision.INT4), 256, rows)
+    kept = _kept_weights(quantized(_weight(), Precision.INT4), 256, rows)
     assert ((kept - weight).abs() <= WIDEST_HALF_GAP * scale + 3 * BF16 * weight.abs()).all()
     levels = kept / scale
     nearest = (levels[..., None] - torch.tensor(NF4)).abs().amin(-1)
@@ -108,9 +107,9 @@ def test_int4_moves_no_weight_by_more_than_half_the_widest_gap_of_nf4(rows: int)
 
 
 def test_a_row_of_zeros_stays_zero() -> None:
-    matrix = _matrix()
-    matrix.weight[3] = 0
-    kept = _kept_weights(quantized(matrix, Precision.INT8), 256, 64)
+    weight = _weight()
+    weight[3] = 0
+    kept = _kept_weights(quantized(weight, Precision.INT8), 256, 64)
     assert (kept[3] == 0).all()
 
 
@@ -157,6 +156,23 @@ def test_only_matrices_of_decoder_layers_change(llama: LlamaForCausalLM, precisi
         assert kept not in gone
 
 
+def test_no_more_than_one_matrix_is_held_twice(
+    llama: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = copy.deepcopy(llama).bfloat16()
+    originals = [weakref.ref(matrix.weight) for _, matrix in decoder_matrices(small)]
+    alive: list[int] = []
+
+    class Counting(Int8Linear):
+        def __init__(self, weight: Tensor) -> None:
+            super().__init__(weight)
+            alive.append(sum(original() is not None for original in originals))
+
+    monkeypatch.setattr("model.quantized_layers.Int8Linear", Counting)
+    quantize_decoder(small, Precision.INT8)
+    assert alive == list(range(7 * LAYERS, 0, -1))
+
+
 def test_unquantized_precisions_leave_the_decoder_as_it_is(llama: LlamaForCausalLM) -> None:
     small = copy.deepcopy(llama)
     quantize_decoder(small, Precision.BFLOAT16)
@@ -179,13 +195,13 @@ def test_reading_token_by_token_is_reading_at_once(llama: LlamaForCausalLM, prec
 
 def test_int4_refuses_widths_that_nf4_cannot_pack() -> None:
     with pytest.raises(WeightsError, match="choose precision int8"):
-        quantized(_matrix(inputs=160), Precision.INT4)
+        quantized(_weight(inputs=160), Precision.INT4)
 
 
 def test_int4_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bitsandbytes.nn", None)
     with pytest.raises(WeightsError, match=r"medversa-node\[quantized\]"):
-        quantized(_matrix(), Precision.INT4)
+        quantized(_weight(), Precision.INT4)
 
 
 def test_unknown_precision_is_refused() -> None:

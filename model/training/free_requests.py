@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 
 from model.answers import (
-    changes_in,
     detections_in,
     diagnosis_in,
     has_segment,
     is_frontal_chest,
     is_no_frontal_chest,
     labels_in,
-    statements_in,
     yes_or_no,
 )
 from model.questions import Form
 from model.reading import Modality
+from model.report_language.changes import changes_in
+from model.report_language.statements import statements_in
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from functools import cache
 
 import numpy as np
 
-from model.answers import statements_in
 from model.families.family import Family, Sight
 from model.prompts import phrase
 from model.questions import Form, Question
 from model.reading import Modality, Presence, Task
+from model.report_language.statements import statements_in
 from model.training.free_requests import UNSEEN_REQUESTS, FreeRequest, is_routed
 from model.training.open_questions import open_questions
 from model.training.phantoms.truth import ChestView, ForeignCase

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from model.answers import statements_in
 from model.families.medversa_networks.tokenizer import MedVersaTokenizer, train_tokenizer
 from model.prompts import phrase
 from model.questions import Form
 from model.reading import Laterality, Modality, Presence, Task
+from model.report_language.statements import statements_in
 from model.training.instruction import Instruction
 from model.training.language_lessons import region_lessons
 from model.training.phantoms.chest import make_chest_case

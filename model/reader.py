@@ -73,6 +73,11 @@ class Reader:
     def __init__(self, family: Family) -> None:
         self._family = family
 
+    @property
+    def reads_every_view(self) -> bool:
+        """Whether a chest study is read with all its views."""
+        return self._family.vocabulary.reads_every_view
+
     def read(self, request: ReadingRequest) -> Reading:
         """Read one study; the same request gives the same Reading for the same weights and device.
 

@@ -42,6 +42,8 @@ class Vocabulary:
     knows_gate: bool = False
     """Whether the weights were taught to say what kind of picture an image is."""
     context_form: ContextForm = ContextForm.TAGS
+    reads_every_view: bool = False
+    """Whether the weights were taught chest studies of several views, or single frontal images only."""
 
 
 DEMO = Vocabulary(
@@ -147,6 +149,7 @@ RELEASED = Vocabulary(
         "cardiac pacer and wires",
     ),
     context_form=ContextForm.TAGS_WITH_COMPARISON,
+    reads_every_view=True,
 )
 """Of the released MedVersa weights, of either generation.
 

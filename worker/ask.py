@@ -78,11 +78,13 @@ def run_ask(study: AskedStudy, demand: Demand, outputs: Outputs, load: Callable[
         click.UsageError: the request cannot be put as it is.
         NodeError, ModelError, ReportError, WorkerError: as their names say.
     """
-    with Console(stderr=True).status("reading the study …") as status:
+    with Console(stderr=True).status("looking for the study …") as status:
         try:
-            prepared = study.prepare()
+            study.check()
             status.update("loading the model …")
             family = load()
+            status.update("reading the study …")
+            prepared = study.prepare(every_view=family.vocabulary.reads_every_view)
             status.update("asking …")
             reading = demand.put(family, prepared.request)
         except NothingToReadError as error:

@@ -50,7 +50,22 @@ class AskedStudy:
     def is_stored(self) -> bool:
         return not Path(self.named).exists() and _UID.fullmatch(self.named) is not None
 
-    def prepare(self) -> PreparedStudy:
+    def check(self) -> None:
+        """Look whether there may be such a study, before a model is loaded for it.
+
+        Raises:
+            AskedAmissError: there is none, or priors are given in the wrong way.
+        """
+        if self.is_stored and self.priors:
+            raise AskedAmissError(
+                "--prior goes with files; --priors shows the stored priors of a stored study"
+            )
+        if not self.is_stored and self.stored_priors:
+            raise AskedAmissError("--priors is for stored studies: give the UID of one, or use --prior PATH")
+        if not self.is_stored and not Path(self.named).exists():
+            raise AskedAmissError("STUDY is no file, no folder, and no Study Instance UID")
+
+    def prepare(self, *, every_view: bool = False) -> PreparedStudy:
         """Read the study and its priors.
 
         Raises:
@@ -59,11 +74,10 @@ class AskedStudy:
             NodeError: the store cannot be read.
         """
         if self.is_stored:
-            return _from_store(self)
-        if self.stored_priors:
-            raise AskedAmissError("--priors is for stored studies: give the UID of one, or use --prior PATH")
+            return _from_store(self, every_view=every_view)
         current = read_study(Path(self.named))
-        return assemble(select_images(current), current, _earlier(self.priors, current))
+        selection = select_images(current, every_view=every_view)
+        return assemble(selection, current, _earlier(self.priors, current), every_view=every_view)
 
 
 def read_study(path: Path) -> list[Dataset]:
@@ -72,8 +86,6 @@ def read_study(path: Path) -> list[Dataset]:
     Raises:
         AskedAmissError: it holds no DICOM instance, or those of several studies.
     """
-    if not path.exists():
-        raise AskedAmissError("STUDY is no file, no folder, and no Study Instance UID")
     datasets = [ds for file in _files(path) if (ds := _read(file)) is not None]
     studies = {str(ds.StudyInstanceUID) for ds in datasets}
     if not studies:
@@ -120,10 +132,8 @@ def _patient(ds: Dataset) -> tuple[str, str]:
     return str(ds.get("PatientID") or "").strip(), str(ds.get("IssuerOfPatientID") or "").strip()
 
 
-def _from_store(asked: AskedStudy) -> PreparedStudy:
+def _from_store(asked: AskedStudy, *, every_view: bool) -> PreparedStudy:
     """Read a study of the node's store; nothing in it is changed, and no other system is asked."""
-    if asked.priors:
-        raise AskedAmissError("--prior goes with files; --priors shows the stored priors of a stored study")
     settings = asked.settings
     database = open_database(settings.node.database_url)
     try:
@@ -134,7 +144,7 @@ def _from_store(asked: AskedStudy) -> PreparedStudy:
             raise AskedAmissError("the node's store holds no such study") from exc
         alone = settings.model_copy(update={"query_retrieve": ()})
         search = find_priors(study, alone, database, store) if asked.stored_priors else PriorSearch(())
-        preparation = StudyPreparation(database, store, may_quarantine=False)
+        preparation = StudyPreparation(database, store, may_quarantine=False, every_view=every_view)
         return preparation.prepare(study, study.revision, search)
     finally:
         database.close()

@@ -71,13 +71,13 @@ class Pipeline:
 
     def _read(self, job: Job, watch: Stopwatch) -> Sequence[Dataset]:
         study = self.database.studies.get(job.study_instance_uid)
-        preparation = StudyPreparation(self.database, self.store)
         with watch.hop("priors"):
             search = find_priors(study, self.settings, self.database, self.store)
-        with watch.hop("prepare"):
-            prepared = preparation.prepare(study, job.revision, search)
         with watch.hop("load_model"):
             reader = self.reader()
+        preparation = StudyPreparation(self.database, self.store, every_view=reader.reads_every_view)
+        with watch.hop("prepare"):
+            prepared = preparation.prepare(study, job.revision, search)
         with watch.hop("model"):
             reading = reader.read(prepared.request)
         if reading.abstention is not None:

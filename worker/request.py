@@ -57,9 +57,15 @@ class EarlierStudy:
 
 
 def assemble(
-    selection: Selection, datasets: Sequence[Dataset], earlier: Sequence[EarlierStudy]
+    selection: Selection,
+    datasets: Sequence[Dataset],
+    earlier: Sequence[EarlierStudy],
+    *,
+    every_view: bool = False,
 ) -> PreparedStudy:
     """Make the request of what was selected from `datasets`, and of the priors that can be compared with it.
+
+    With `every_view` priors are shown with all their views, as `select_images` says.
 
     Raises:
         NothingToReadError: no image was selected.
@@ -71,7 +77,7 @@ def assemble(
     sources: list[PriorSource] = []
     notes: list[str] = []
     for prior in earlier:
-        chosen = select_images(prior.datasets)
+        chosen = select_images(prior.datasets, every_view=every_view)
         if chosen.modality is not selection.modality or not chosen.images:
             notes.append("An earlier study was found but holds no image that can be compared.")
             continue
@@ -95,6 +101,8 @@ class StudyPreparation:
     store: InstanceStore
     may_quarantine: bool = True
     """Whether what cannot be read is put into quarantine; one who only asks changes nothing."""
+    every_view: bool = False
+    """Whether the model reads all views of a chest study."""
 
     def prepare(self, study: Study, revision: int, search: PriorSearch) -> PreparedStudy:
         """Select images of the study and its priors.
@@ -104,10 +112,11 @@ class StudyPreparation:
         """
         instances = self.database.instances.of_study(study.study_instance_uid, revision)
         datasets = self._load(instances, may_quarantine=self.may_quarantine)
-        selection = select_images(datasets)
+        selection = select_images(datasets, every_view=self.every_view)
         if self.may_quarantine:
             self._quarantine(selection)
-        prepared = assemble(selection, datasets, [self._earlier(prior, study) for prior in search.priors])
+        earlier = [self._earlier(prior, study) for prior in search.priors]
+        prepared = assemble(selection, datasets, earlier, every_view=self.every_view)
         return replace(prepared, caveats=(*prepared.caveats, *search.notes))
 
     def _load(self, instances: Sequence[Instance], *, may_quarantine: bool) -> list[Dataset]:

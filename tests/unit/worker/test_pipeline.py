@@ -1,6 +1,7 @@
 """One study through real store, real index and real writers; only the model is a fake."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from pydicom import dcmread
 from dicom_node.study import JobState, Reason
 from model.errors import WeightsError
 from model.families.family import Family
+from model.vocabulary import DEMO
 from tests.builders import Bench, make_bench
 from tests.driving import items_named
 from tests.fakes import FakeFamily
@@ -150,3 +152,29 @@ def test_same_job_in_another_store_gives_the_same_bytes(
         digests.append([result.sha256 for result in results])
     twin.database.close()
     assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("every_view", [False, True])
+def test_a_model_that_was_taught_several_views_is_shown_them(
+    tmp_path: Path, phantoms: dict[str, WrittenStudy], every_view: bool
+) -> None:
+    (frontal,) = phantoms["chest, current"].files
+    lateral = dcmread(frontal)
+    lateral.SOPInstanceUID = lateral.file_meta.MediaStorageSOPInstanceUID = "2.25.4712"
+    lateral.ViewPosition, lateral.PatientOrientation = "LL", ["A", "F"]
+    lateral.SeriesDescription = "CHEST LAT"
+    del lateral.ViewCodeSequence
+    lateral.save_as(tmp_path / "lateral.dcm", enforce_file_format=True)
+    family = SeveralViews() if every_view else FakeFamily()
+    bench = make_bench(tmp_path, lambda: family)
+    job_id = bench.file([frontal, tmp_path / "lateral.dcm"])
+    bench.pipeline.take(job_id)
+    bench.database.close()
+    shown = "<img0><img1>" if every_view else "<img0>"
+    assert any(call.endswith(f"characterize the findings from {shown}?") for call in family.calls)
+
+
+class SeveralViews(FakeFamily):
+    """Taught chest studies of several views."""
+
+    vocabulary = replace(DEMO, reads_every_view=True)

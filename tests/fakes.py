@@ -42,7 +42,7 @@ class FakeFamily:
     """
 
     is_chest: bool = True
-    difference: str = "The cardiac silhouette is unchanged."
+    difference: str = "The enlarged cardiac silhouette is unchanged."
     calls: list[str] = field(default_factory=list)
 
     @property

@@ -3,7 +3,7 @@
 import numpy as np
 
 from model.reading import BoundingBox, Laterality
-from model.volume import PlanarImage
+from model.volume import PlanarImage, View
 
 SMALLEST_SIDE = 1.0
 """Pixels; a thinner box marks nothing."""
@@ -31,7 +31,8 @@ def bounding_box(
 ) -> BoundingBox | None:
     """Place j0, i0, j1, i1 of the turned grid on the stored pixels of `image`.
 
-    Clips what reaches over the edge by rounding only. None if it is empty, not a number, or outside.
+    Clips what reaches over the edge by rounding only. None if it is empty, not a number, or outside. On a
+    lateral view both sides lie over each other, and the box has none.
     """
     rows, columns = image.pixels.shape[:2]
     if not np.isfinite(corners).all():
@@ -41,7 +42,8 @@ def bounding_box(
     )
     if j1 - j0 < SMALLEST_SIDE or i1 - i0 < SMALLEST_SIDE:
         return None
-    side = None if label in _MEDIAN else _side_of(label, (i0 + i1) / 2 / columns)
+    sideless = label in _MEDIAN or image.view is View.LATERAL
+    side = None if sideless else _side_of(label, (i0 + i1) / 2 / columns)
     low_j, low_i, high_j, high_i = image.orientation.undo_box((j0, i0, j1, i1), (rows, columns))
     return BoundingBox(label, image.frame, (low_j, low_i), (high_j, high_i), side)
 

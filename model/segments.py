@@ -29,14 +29,25 @@ def mask_voxels(probabilities: NDArray[np.float32], label: str) -> NDArray[np.bo
     Components are connected through faces, edges and corners.
     """
     voxels = probabilities >= THRESHOLD
-    parts = np.zeros(voxels.shape, np.int32)
-    ndimage.label(voxels, np.ones((3, 3, 3)), output=parts)
-    if parts.max() < 2:
+    if not voxels.any():
         return voxels
+    occupied = voxels[_extent(voxels)]
+    parts = np.zeros(occupied.shape, np.int32)
+    ndimage.label(occupied, np.ones((3, 3, 3)), output=parts)
     sizes = np.bincount(parts.ravel())[1:]
-    order = np.argsort(-sizes, kind="stable")[: 2 if label in PAIRED else 1]
-    kept = [int(n) + 1 for n in order if sizes[n] >= SMALLEST_PART * sizes.max()]
-    return np.isin(parts, kept)
+    if len(sizes) > 1:
+        order = np.argsort(-sizes, kind="stable")[: 2 if label in PAIRED else 1]
+        kept = np.zeros(len(sizes) + 1, np.bool_)
+        kept[order + 1] = sizes[order] >= SMALLEST_PART * sizes.max()
+        occupied[:] = kept[parts]
+    return voxels
+
+
+def _extent(voxels: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """The part of a mask that holds all of it; an organ fills a small part of its volume."""
+    across = ((1, 2), (0, 2), (0, 1))
+    filled = [np.flatnonzero(voxels.any(axis=axes)) for axes in across]
+    return tuple(slice(int(found[0]), int(found[-1]) + 1) for found in filled)
 
 
 def mask_on_source(voxels: NDArray[np.bool_], label: str, image: PlanarImage | Volume) -> Mask:

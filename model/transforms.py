@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.sparse import csr_array
 from torch.nn import functional
 
 from model.errors import AbstentionError
@@ -27,6 +28,10 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 HU_RANGE = (-200.0, 300.0)
 """Soft tissue; everything outside is clipped."""
+
+
+_NUDGE = 1e-3
+"""Of a voxel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +69,21 @@ class VolumePlacement:
     """Whether the source runs against each network axis."""
 
     def mask_to_source(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Map (D, I, J) on the network grid to (K, J, I); outermost voxel centres of both grids coincide."""
-        size = [self.shape[a] for a in self.axes]
-        grid = torch.from_numpy(probabilities)[None, None]
-        resized = functional.interpolate(grid, size, mode="trilinear", align_corners=True)[0, 0].numpy()
-        unflipped = np.flip(resized, _against(self.flipped))
-        return np.ascontiguousarray(unflipped.transpose(np.argsort(self.axes)))
+        """Map (D, I, J) on the network grid to (K, J, I): linear between the voxels that the grid had taken.
+
+        The way in takes nearest voxels, which lie up to half a voxel beside an even raster. The way back
+        starts from where they truly lie, so that nothing is shifted.
+        """
+        turned = probabilities.transpose(np.argsort(self.axes))
+        across_k, across_j, across_i = (
+            _weights(self.shape[a], turned.shape[a], flipped=self.flipped[self.axes.index(a)])
+            for a in range(3)
+        )
+        thick = (across_k @ turned.reshape(len(turned), -1)).reshape(-1, *turned.shape[1:])
+        source = np.empty(self.shape, np.float32)
+        for k, plane in enumerate(thick):
+            source[k] = across_j @ (across_i @ plane.T).T
+        return source
 
 
 def planar_to_grid(image: PlanarImage, size: int) -> tuple[NDArray[np.float32], PlanarPlacement]:
@@ -99,10 +113,7 @@ def volume_to_grid(volume: Volume, grid: tuple[int, int, int]) -> tuple[NDArray[
 
 def nearest_end_aligned(voxels: NDArray[np.float32], grid: tuple[int, ...]) -> NDArray[np.float32]:
     """Take out[n] = in[floor(n (N_in - 1) / (N_out - 1) + 0.5)] along each axis: order-0 zoom, fixed ends."""
-    picks = [
-        np.floor(np.arange(n_out) * ((n_in - 1) / max(n_out - 1, 1)) + 0.5).astype(np.intp)
-        for n_in, n_out in zip(voxels.shape, grid, strict=True)
-    ]
+    picks = [_picks(n_in, n_out) for n_in, n_out in zip(voxels.shape, grid, strict=True)]
     return voxels[np.ix_(*picks)]
 
 
@@ -131,6 +142,30 @@ def _placement(volume: Volume) -> VolumePlacement:
     against = head_left_back[0, head] < 0, head_left_back[1, left] < 0, head_left_back[2, back] < 0
     flipped = bool(against[0]), bool(against[1]), bool(against[2])
     return VolumePlacement(volume.voxels.shape, (head, left, back), flipped)
+
+
+def _picks(n_in: int, n_out: int) -> NDArray[np.intp]:
+    return np.floor(np.arange(n_out) * ((n_in - 1) / max(n_out - 1, 1)) + 0.5).astype(np.intp)
+
+
+def _weights(n_source: int, n_grid: int, *, flipped: bool) -> csr_array:
+    """(n_source, n_grid): how much each voxel of the grid counts at each source voxel along one axis.
+
+    A source voxel that was taken several times becomes the mean of what came of it.
+    """
+    picks = _picks(n_source, n_grid)
+    taken, times = np.unique(picks, return_counts=True)
+    shares = np.zeros((len(taken), n_grid))
+    shares[np.searchsorted(taken, picks), np.arange(n_grid)] = 1
+    shares /= times[:, None]
+    at = np.arange(n_source, dtype=np.float64)
+    halfway = np.flatnonzero(np.isin(2 * np.arange(n_source), taken[1:] + taken[:-1]))
+    # Else a mask of zeros and ones would have its edge exactly at the threshold there, and grow on all sides.
+    at[halfway[::2]] -= _NUDGE
+    at[halfway[1::2]] += _NUDGE
+    between = np.stack([np.interp(at, taken, row) for row in np.eye(len(taken))], axis=1)
+    weights = (between @ shares).astype(np.float32)
+    return csr_array(weights[::-1] if flipped else weights)
 
 
 def _against(flipped: tuple[bool, bool, bool]) -> tuple[int, ...]:

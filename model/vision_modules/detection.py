@@ -31,5 +31,5 @@ class Detection:
         place = image.placement
         return [
             np.asarray(place.box_to_source((x1, y1, x2, y2)), np.float32)
-            for x1, y1, x2, y2 in self.head(states).float().cpu().tolist()
+            for x1, y1, x2, y2 in self.head(states.float()).cpu().tolist()
         ]

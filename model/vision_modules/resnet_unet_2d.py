@@ -1,24 +1,28 @@
-"""The 2D U-Net on a ResNet-18 with GroupNorm that masks structures of planar images."""
+"""The 2D U-Net on a ResNet-18 that masks structures of planar images, with GroupNorm or BatchNorm."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 
+def _norm(channels: int, groups: int | None) -> nn.Module:
+    return nn.BatchNorm2d(channels) if groups is None else nn.GroupNorm(groups, channels)
+
+
 class _BasicBlock(nn.Module):
     """ResNet's two-convolution block; norms keep the `bn` names of the published key list."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, groups: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, stride: int, groups: int | None) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
-        self.bn1 = nn.GroupNorm(groups, channels_out)
+        self.bn1 = _norm(channels_out, groups)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
-        self.bn2 = nn.GroupNorm(groups, channels_out)
+        self.bn2 = _norm(channels_out, groups)
         self.downsample: nn.Module | None = None
         if stride != 1 or channels_in != channels_out:
             self.downsample = nn.Sequential(
                 nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),
-                nn.GroupNorm(groups, channels_out),
+                _norm(channels_out, groups),
             )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -28,10 +32,10 @@ class _BasicBlock(nn.Module):
 
 
 class _ResNet18(nn.Module):
-    def __init__(self, width: int, groups: int) -> None:
+    def __init__(self, width: int, groups: int | None) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
-        self.bn1 = nn.GroupNorm(groups, width)
+        self.bn1 = _norm(width, groups)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         self.layer1 = self._stage(width, width, 1, groups)
         self.layer2 = self._stage(width, width * 2, 2, groups)
@@ -39,7 +43,7 @@ class _ResNet18(nn.Module):
         self.layer4 = self._stage(width * 4, width * 8, 2, groups)
 
     @staticmethod
-    def _stage(channels_in: int, channels_out: int, stride: int, groups: int) -> nn.Sequential:
+    def _stage(channels_in: int, channels_out: int, stride: int, groups: int | None) -> nn.Sequential:
         return nn.Sequential(
             _BasicBlock(channels_in, channels_out, stride, groups),
             _BasicBlock(channels_out, channels_out, 1, groups),
@@ -54,16 +58,16 @@ class _ResNet18(nn.Module):
         return features
 
 
-def _conv_norm_relu(channels_in: int, channels_out: int, groups: int) -> nn.Sequential:
+def _conv_norm_relu(channels_in: int, channels_out: int, groups: int | None) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
-        nn.GroupNorm(groups, channels_out),
+        _norm(channels_out, groups),
         nn.ReLU(),
     )
 
 
 class _DecoderBlock(nn.Module):
-    def __init__(self, channels_in: int, channels_out: int, groups: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, groups: int | None) -> None:
         super().__init__()
         self.conv1 = _conv_norm_relu(channels_in, channels_out, groups)
         self.conv2 = _conv_norm_relu(channels_out, channels_out, groups)
@@ -76,7 +80,7 @@ class _DecoderBlock(nn.Module):
 
 
 class _Decoder(nn.Module):
-    def __init__(self, width: int, widths: tuple[int, ...], groups: int) -> None:
+    def __init__(self, width: int, widths: tuple[int, ...], groups: int | None) -> None:
         super().__init__()
         skips = (width * 4, width * 2, width, width, 0)
         inputs = (width * 8, *widths[:-1])
@@ -92,9 +96,12 @@ class _Decoder(nn.Module):
 
 
 class ResNetUNet2d(nn.Module):
-    """Three channels in, one class out; sides must be multiples of 32."""
+    """Three channels in, one class out; sides must be multiples of 32.
 
-    def __init__(self, width: int, decoder: tuple[int, ...], groups: int) -> None:
+    `groups` of every norm; None keeps ResNet's own BatchNorm.
+    """
+
+    def __init__(self, width: int, decoder: tuple[int, ...], groups: int | None) -> None:
         super().__init__()
         self.encoder = _ResNet18(width, groups)
         self.decoder = _Decoder(width, decoder, groups)

@@ -23,15 +23,18 @@ class Segmentation3d:
 
     def logits(self, states: Tensor, levels: list[Tensor]) -> Tensor:
         """Decode (n, hidden) states over n encoded volumes to (n, 1, D, I, J) logits."""
-        told = self.fusion_norm(levels[-1] + self.text(states)[:, :, None, None, None])
-        return self.network.decode([*levels[:-1], told])
+        return self.network.decode([*levels[:-1], self.told(states, levels[-1])])
+
+    def told(self, states: Tensor, bottleneck: Tensor) -> Tensor:
+        """Tell (n, channels, d, i, j) bottlenecks what to mask."""
+        return self.fusion_norm(bottleneck + self.text(states)[:, :, None, None, None])
 
     def __call__(self, states: Tensor, image: SeenImage) -> list[NDArray[np.float32]]:
         """See `VisionModule`."""
         if not isinstance(image.placement, VolumePlacement):
             raise AnswerError("the model wrote a volume mask tag for a planar image")
         masks: list[NDArray[np.float32]] = []
-        for state in states:
-            probabilities = self.logits(state[None], list(image.levels))[0, 0].sigmoid().float().cpu().numpy()
-            masks.append(image.placement.mask_to_source(probabilities))
+        for state in states.float():
+            logits = self.logits(state[None], list(image.levels))[0, 0]
+            masks.append(image.placement.mask_to_source(logits.sigmoid().cpu().numpy()))
         return masks

@@ -1,12 +1,13 @@
 """What a tag of the language model calls: a network that turns its hidden state into a box or a mask."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.reading import Modality
 from model.transforms import PlanarPlacement, VolumePlacement
 from model.volume import PlanarImage, Volume
 
@@ -22,6 +23,10 @@ class SeenImage:
     """(T, hidden): visual tokens as the language model reads them."""
     levels: tuple[Tensor, ...] = ()
     """Feature maps of the 3D U-Net, finest first; empty for a planar image."""
+    modality: Modality | None = None
+    """Which kind of picture it is; None is a radiograph or a skin photograph."""
+    encoded: dict[str, list[Tensor]] = field(default_factory=dict[str, list[Tensor]])
+    """Feature maps of planar segmentation networks by name, kept so that each encodes the image once."""
 
 
 class VisionModule(Protocol):

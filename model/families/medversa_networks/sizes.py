@@ -1,13 +1,31 @@
 """How large each part of a MedVersa network is; the structure is the same at every size."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class VqaSizes:
+    """What generation v1 adds: a second encoder, which sees planar images larger, and a second 2D U-Net.
+
+    Both have the widths of their v0 counterparts.
+    """
+
+    image_size: int
+    """Side of the square that a planar image is resized to for the second encoder, pixels."""
+    visual_side: int
+    """Visual tokens of that encoder are `visual_side` squared, row-major."""
+
+    @property
+    def visual_tokens(self) -> int:
+        return self.visual_side**2
 
 
 @dataclass(frozen=True, slots=True)
 class MedVersaSizes:
-    """Sizes of one MedVersa v0 network; the defaults of no field are hidden: a preset names all of them."""
+    """Sizes of one MedVersa network; the defaults of no field are hidden: a preset names all of them."""
 
     image_size: int
     """Side of the square that a planar image is resized to for the 2D encoder, pixels."""
@@ -42,7 +60,9 @@ class MedVersaSizes:
     context: int
     """Longest sequence in tokens: prefix, question and answer together."""
     rms_eps: float
+    rope_theta: float
     lora_rank: int
+    """0 where the language model has no adapter, e.g. since it was merged into the weights."""
     lora_alpha: int
     lora_dropout: float
     detection_hidden: int
@@ -50,6 +70,12 @@ class MedVersaSizes:
     """Longest answer in tokens."""
     max_images: int
     """Most images of one request."""
+    vqa: VqaSizes | None
+    """None in generation v0."""
+
+    @property
+    def generation(self) -> str:
+        return "v0" if self.vqa is None else "v1"
 
     @property
     def visual_tokens(self) -> int:
@@ -61,13 +87,16 @@ class MedVersaSizes:
         return self.swin_embed * 2 ** (len(self.swin_depths) - 1)
 
     @classmethod
-    def from_json(cls, values: dict[str, object]) -> Self:
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Build from parsed JSON, whose lists become tuples.
 
         Raises:
             TypeError: a field is missing or unknown.
         """
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})  # pyright: ignore[reportArgumentType]  # checked by the dataclass's own keywords
+        read: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        if read.get("vqa") is not None:
+            read["vqa"] = VqaSizes(**read["vqa"])
+        return cls(**read)
 
     def to_json(self) -> dict[str, object]:
         return dataclasses.asdict(self)
@@ -95,14 +124,19 @@ RELEASED = MedVersaSizes(
     vocabulary=32005,
     context=4096,
     rms_eps=1e-5,
+    rope_theta=10000.0,
     lora_rank=16,
     lora_alpha=16,
     lora_dropout=0.1,
     detection_hidden=256,
     max_new_tokens=450,
     max_images=15,
+    vqa=None,
 )
 """The published MedVersa v0: Swin-B, Llama-2-7b-chat, full-width U-Nets."""
+
+RELEASED_V1 = dataclasses.replace(RELEASED, vqa=VqaSizes(image_size=512, visual_side=4))
+"""The published MedVersa v1."""
 
 DEMO = MedVersaSizes(
     image_size=224,
@@ -126,13 +160,15 @@ DEMO = MedVersaSizes(
     vocabulary=1029,
     context=640,
     rms_eps=1e-5,
+    rope_theta=10000.0,
     lora_rank=16,
     lora_alpha=16,
     lora_dropout=0.1,
     detection_hidden=128,
     max_new_tokens=200,
     max_images=6,
+    vqa=None,
 )
 """The same structure, small enough to learn phantoms and to read a study on one CPU core."""
 
-PRESETS = {"released": RELEASED, "demo": DEMO}
+PRESETS = {"released": RELEASED, "released-v1": RELEASED_V1, "demo": DEMO}

@@ -39,7 +39,7 @@ SUMMARIES = {
     "serve": "Run the node: receive, complete and dispatch studies.",
     "status": "Show studies, jobs and refusals with the reason for each state.",
     "train": "Train or fine-tune a model.",
-    "weights": "Say which weights there are, and check them.",
+    "weights": "Say which weights there are, check them, convert released ones.",
     "worker": "Run a worker: read studies, deliver results.",
 }
 """Shown by --help, which must not import every command."""

@@ -7,12 +7,15 @@ from pathlib import Path
 from model.errors import WeightsError
 from model.families.family import Family
 from model.families.medversa_loading import load_medversa
-from model.weights import CONFIG_FILE, read_config
+from model.weights import has_config, read_config
 
-FAMILIES: dict[str, Callable[[Path, str], Family]] = {
+FAMILIES: dict[str, Callable[[Path, str, str], Family]] = {
     "medversa": load_medversa,
 }
-"""How the weights of each family are opened: folder and torch device in, family out."""
+"""How the weights of each family are opened: folder, torch device and precision in, family out."""
+
+RELEASED = "medversa"
+"""The family of a checkpoint without our `config.json`, as its publishers release it."""
 
 SHIPPED: dict[str, str] = {
     "medversa-demo": "demo_weights",
@@ -20,22 +23,27 @@ SHIPPED: dict[str, str] = {
 """Folders of `model.families` that hold weights shipped with the program."""
 
 
-def load_family(name_or_dir: str, device: str = "cpu") -> Family:
-    """Load shipped weights by name, or any folder of weights.
+def load_family(name_or_dir: str, device: str = "cpu", precision: str = "float32") -> Family:
+    """Load shipped weights by name, or any folder of weights: converted, or a released checkpoint as it is.
+
+    Args:
+        name_or_dir: see `SHIPPED`, or a folder.
+        device: a torch device.
+        precision: of the language model's weights, see `model.precision`; all else is float32.
 
     Raises:
         WeightsError: there is no such name or folder, or the weights are altered or do not fit.
     """
     if name_or_dir in SHIPPED:
         with as_file(files("model.families") / SHIPPED[name_or_dir]) as folder:
-            return _open(folder, device)
-    return _open(Path(name_or_dir), device)
+            return _open(folder, device, precision)
+    return _open(Path(name_or_dir), device, precision)
 
 
-def _open(folder: Path, device: str) -> Family:
-    if not (folder / CONFIG_FILE).is_file():
+def _open(folder: Path, device: str, precision: str) -> Family:
+    if not folder.is_dir():
         raise WeightsError(f"no weights named or at {folder.name}; shipped are {', '.join(SHIPPED)}")
-    config = read_config(folder)
-    if config.family not in FAMILIES:
-        raise WeightsError(f"no family {config.family}; there are {', '.join(FAMILIES)}")
-    return FAMILIES[config.family](folder, device)
+    family = read_config(folder).family if has_config(folder) else RELEASED
+    if family not in FAMILIES:
+        raise WeightsError(f"no family {family}; there are {', '.join(FAMILIES)}")
+    return FAMILIES[family](folder, device, precision)

@@ -38,21 +38,19 @@ _BRIEF = frozenset({Form.GATE, Form.BINARY, Form.SEGMENTATION})
 
 def prefix_ids(tokenizer: MedVersaTokenizer, images: int, visual_tokens: int) -> list[int]:
     """Say who asks, then hold the place of each image's tokens between its tags."""
-    ids = [tokenizer.begin, *tokenizer.encode("###Human:")]
-    for n in range(images):
-        ids += tokenizer.encode(f"<img{n}>") + [tokenizer.image] * visual_tokens
-        ids += tokenizer.encode(f"</img{n}>")
-    return ids
+    places = IMAGE * visual_tokens
+    shown = "".join(f"<img{n}>{places}</img{n}>" for n in range(images))
+    return [tokenizer.begin, *tokenizer.encode(f"###Human:{shown}")]
 
 
 def question_ids(tokenizer: MedVersaTokenizer, question: str) -> list[int]:
     """Put the question and hand over to the assistant."""
-    return tokenizer.encode(question) + tokenizer.encode("###Assistant:")
+    return tokenizer.encode(f"{question}###Assistant:")
 
 
 def answer_ids(tokenizer: MedVersaTokenizer, answer: str) -> list[int]:
     """What the language model is taught to write: a space, the answer, the end mark."""
-    return tokenizer.encode(f" {answer}") + list(tokenizer.stop_sequences[0])
+    return tokenizer.answer(answer) + list(tokenizer.stop_sequences[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,10 +67,7 @@ class MedVersaFamily:
     _yes_no: tuple[tuple[int, ...], tuple[int, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
-        firsts = [
-            tuple({self.tokenizer.encode(w)[0] for w in words})
-            for words in ((" Yes", " yes"), (" No", " no"))
-        ]
+        firsts = [self.tokenizer.first_ids(words) for words in (("Yes", "yes"), ("No", "no"))]
         object.__setattr__(self, "_yes_no", tuple(firsts))
 
     @property

@@ -1,48 +1,54 @@
-"""Opens a folder of MedVersa weights as a family."""
+"""Loads a folder of MedVersa weights as a family."""
 
 from pathlib import Path
 
-import torch
+from accelerate import init_empty_weights
 
-from model.errors import WeightsError
 from model.families.medversa import MedVersaFamily
+from model.families.medversa_networks.checkpoint import fill
+from model.families.medversa_networks.footprint import parameters_of
 from model.families.medversa_networks.network import MedVersaNetwork
 from model.families.medversa_networks.sizes import MedVersaSizes
-from model.families.medversa_networks.tokenizer import MedVersaTokenizer
+from model.families.medversa_opening import open_weights
+from model.precision import named_precision, resolved
+from model.quantized_layers import language_dtype, quantize_decoder
 from model.reading import ModelIdentity
-from model.weights import (
-    TOKENIZER_FILE,
-    WEIGHTS_FILE,
-    check_hashes,
-    load_into,
-    read_config,
-)
+from model.weights import WeightsConfig
 
 
-def load_medversa(folder: Path, device: str) -> MedVersaFamily:
-    """Build the network at the folder's sizes and fill it.
+def load_medversa(folder: Path, device: str, precision: str = "float32") -> MedVersaFamily:
+    """Open converted weights or a released checkpoint and fill a network of its sizes.
 
     Raises:
-        WeightsError: a file is missing, altered or does not fit.
+        WeightsError: a file is missing, altered or does not fit, or there is no such precision.
     """
-    config = read_config(folder)
-    if config.family != "medversa":
-        raise WeightsError(f"the weights are of family {config.family}, not medversa")
-    check_hashes(folder, config)
-    try:
-        sizes = MedVersaSizes.from_json(dict(config.sizes))
-        tokenizer = MedVersaTokenizer.from_file(folder / TOKENIZER_FILE)
-    except (TypeError, ValueError) as exc:
-        raise WeightsError(f"the weights do not describe a MedVersa: {exc}") from exc
-    network = empty_network(sizes)
-    load_into(network, folder / WEIGHTS_FILE)
-    identity = ModelIdentity(
-        config.family, config.name, config.version, config.weights_sha256, config.demo_weights
+    wanted = named_precision(precision)
+    opened = open_weights(folder)
+    network = empty_network(opened.sizes)
+    chosen = resolved(wanted, parameters_of(network))
+    fill(network, opened.checkpoint, language_dtype(chosen))
+    quantize_decoder(network.llama, chosen, device)
+    network = network.requires_grad_(False).to(device).eval()
+    return MedVersaFamily(
+        identity_of(opened.config), network, opened.tokenizer, opened.config.yes_temperature
     )
-    return MedVersaFamily(identity, network.to(device).eval(), tokenizer, config.yes_temperature)
 
 
 def empty_network(sizes: MedVersaSizes) -> MedVersaNetwork:
-    """Build a network whose random start does not disturb the caller's random numbers."""
-    with torch.random.fork_rng(devices=[]):
+    """Build a network whose parameters have shapes but no memory; derived buffers have their values.
+
+    It does not touch the caller's random numbers.
+    """
+    with init_empty_weights():
         return MedVersaNetwork(sizes).requires_grad_(False)
+
+
+def identity_of(config: WeightsConfig) -> ModelIdentity:
+    return ModelIdentity(
+        config.family,
+        config.name,
+        config.version,
+        config.weights_sha256,
+        config.demo_weights,
+        config.generation,
+    )

@@ -1,18 +1,14 @@
-"""Commands of training: `medversa-node train` and `medversa-node weights`."""
+"""Commands of training: `medversa-node train`."""
 
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from model.errors import WeightsError
-from model.registry import SHIPPED
-from model.weights import WEIGHTS_FILE, WeightsConfig, check_hashes, read_config
+from model.weights_commands import table
 
 
 @click.group()
@@ -82,7 +78,7 @@ def demo(*, out: Path, cases: int, steps: float, seed: int, workers: int, start_
             for n, _ in enumerate(draw_all(shards, out / "cases", workers=workers)):
                 shown("held-out cases", n + 1, len(shards), {})
         figures = write_figures(weights, *(load(shards, out / "cases") for shards in held_out.values()))
-    console.print(_table("Held-out phantoms (not clinical)", figures))
+    console.print(table("Held-out phantoms (not clinical)", figures))
 
 
 _HELD_OUT = (
@@ -90,53 +86,6 @@ _HELD_OUT = (
     ("examination", 1_000_000, {"chest": 50, "foreign": 50, "skin": 50, "abdomen": 30}),
 )
 """Seeds that training never draws, and how many cases of each kind."""
-
-
-@click.group()
-def weights() -> None:
-    """Look at weights."""
-
-
-@weights.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), required=False)
-def info(folder: Path | None) -> None:
-    """Say what the weights in FOLDER are and whether they are unaltered; the shipped ones without FOLDER."""
-    try:
-        if folder is not None:
-            _tell(folder)
-            return
-        for resource in SHIPPED.values():
-            with as_file(files("model.families") / resource) as shipped:
-                _tell(shipped)
-    except WeightsError as exc:
-        raise click.ClickException(str(exc)) from exc
-
-
-def _tell(folder: Path) -> None:
-    config = read_config(folder)
-    check_hashes(folder, config)
-    Console().print(_table(f"{config.name} {config.version}", _facts(folder, config)))
-    Console().print(_table("Held-out phantoms (not clinical)", config.evaluation))
-
-
-def _facts(folder: Path, config: WeightsConfig) -> dict[str, object]:
-    megabytes = (folder / WEIGHTS_FILE).stat().st_size / 1e6
-    return {
-        "family": config.family,
-        "preset": config.preset,
-        "demo weights": config.demo_weights,
-        "size": f"{megabytes:.1f} MB",
-        "sha256 (checked)": config.weights_sha256,
-        "source revision": config.training.get("source_revision", "unknown"),
-        "yes/no temperature": config.yes_temperature,
-    }
-
-
-def _table(title: str, rows: Mapping[str, object]) -> Table:
-    table = Table("figure", "value", title=title)
-    for name, value in rows.items():
-        table.add_row(name, str(value))
-    return table
 
 
 def _bars(console: Console) -> Progress:

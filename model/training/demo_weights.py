@@ -12,6 +12,7 @@ from model.families.medversa import MedVersaFamily
 from model.families.medversa_loading import load_medversa
 from model.families.medversa_networks.network import MedVersaNetwork
 from model.families.medversa_networks.tokenizer import MedVersaTokenizer
+from model.families.medversa_saving import save_weights
 from model.reading import CHEST_FINDINGS, ModelIdentity
 from model.registry import load_family
 from model.training.datasets.case_files import Case
@@ -22,7 +23,6 @@ from model.weights import (
     TOKENIZER_FILE,
     WeightsConfig,
     read_config,
-    save_weights,
     write_config,
 )
 
@@ -61,11 +61,7 @@ def write_demo_weights(
         version=VERSION,
         demo_weights=True,
         sizes=network.sizes.to_json(),
-        weights_sha256="",
-        tokenizer_sha256="",
-        yes_temperature=1.0,
         training=_how(plan, started_from),
-        evaluation={},
     )
     save_weights(folder, network, config)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Self
 
@@ -13,20 +14,24 @@ ADDED_TOKENS = (IMAGE, "<DET>", "<2DSEG>", "<3DSEG>", NOT_AVAILABLE)
 """In the released order; they take the last five ids."""
 
 BEGIN = "<s>"
+END = "</s>"
 END_MARK = "###"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MedVersaTokenizer:
-    """A byte-level BPE tokenizer: no text is unknown to it, and decoding returns it to the letter."""
+    """A tokenizer of any kind that ends in the five added tokens; no text is unknown to it."""
 
     tokenizer: Tokenizer
     begin: int
     image: int
     stop_sequences: tuple[tuple[int, ...], ...]
-    """An answer ends when its last ids equal one of these."""
+    """An answer ends when its last ids equal one of these; the first is how training ends one."""
     tags: dict[int, str]
     """Ids that call a vision module."""
+    _added: frozenset[int]
+    _drops_space: bool
+    """Whether space beside an added token is dropped and each chunk begins with its own, as in Llama."""
 
     @classmethod
     def from_tokenizer(cls, tokenizer: Tokenizer) -> Self:
@@ -45,8 +50,10 @@ class MedVersaTokenizer:
             tokenizer,
             begin=begin,
             image=ids[0],
-            stop_sequences=(tuple(tokenizer.encode(END_MARK).ids),),
+            stop_sequences=_stop_sequences(tokenizer),
             tags=dict(zip(ids[1:4], ADDED_TOKENS[1:4], strict=True)),
+            _added=frozenset(ids),
+            _drops_space=tokenizer.encode(f"a {IMAGE}").ids == tokenizer.encode(f"a{IMAGE}").ids,
         )
 
     @classmethod
@@ -54,14 +61,53 @@ class MedVersaTokenizer:
         return cls.from_tokenizer(Tokenizer.from_file(str(path)))
 
     def encode(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text).ids
+        """Tokenise a whole chunk of the prompt; two chunks are not the same as their text in one."""
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        return self.tokenizer.decode(list(ids), skip_special_tokens=False)
+        """Put ids into text.
+
+        A tokenizer that drops space beside an added token gets it back where a word would touch the token.
+        """
+        runs = groupby(ids, key=self._added.__contains__)
+        parts = [self.tokenizer.decode(list(run), skip_special_tokens=False) for _, run in runs]
+        if not self._drops_space:
+            return "".join(parts)
+        joined = "".join(parts[:1])
+        for before, part in pairwise(parts):
+            word = before[-1:].isalnum() or part[:1].isalnum()
+            joined += f" {part}" if word else part
+        return joined
+
+    def first_ids(self, words: Iterable[str]) -> tuple[int, ...]:
+        """Ids with which an answer begins, as training teaches, whose text begins with one of `words`."""
+        begun = [self._without_space(self.answer(word)) for word in words]
+        return tuple(sorted({ids[0] for ids in begun if ids}))
+
+    def answer(self, text: str) -> list[int]:
+        """Tokenise an answer as it follows the prompt: after one space, without the end mark."""
+        return self.encode(text if self._drops_space else f" {text}")
+
+    def _without_space(self, ids: list[int]) -> list[int]:
+        """Drop pieces in front that are nothing but space."""
+        blank = next((n for n, i in enumerate(ids) if self.tokenizer.decode([i]).strip()), len(ids))
+        return ids[blank:]
+
+
+def _stop_sequences(tokenizer: Tokenizer) -> tuple[tuple[int, ...], ...]:
+    """The end mark after a sentence and on its own, and the end of all text where there is a token for it."""
+
+    def ids(text: str) -> list[int]:
+        return tokenizer.encode(text, add_special_tokens=False).ids
+
+    after_sentence = ids(f".{END_MARK}")[len(ids(".")) :]
+    end = tokenizer.token_to_id(END)
+    found = [tuple(after_sentence), tuple(ids(END_MARK)), *([(end,)] if end is not None else [])]
+    return tuple(dict.fromkeys(found))
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """Learn a vocabulary of at most `vocabulary` ids, the added tokens included."""
+    """Learn a byte-level vocabulary of at most `vocabulary` ids, the added tokens included."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]

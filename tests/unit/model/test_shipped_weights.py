@@ -30,8 +30,8 @@ def test_shipped_weights_are_marked_as_demonstration(family: Family) -> None:
 
 def test_shipped_weights_are_small_and_carry_their_making() -> None:
     folder = files("model.families") / "demo_weights"
-    files = [path for path in Path(str(folder)).rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 20_000_000
+    shipped = [path for path in Path(str(folder)).rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in shipped) <= 20_000_000
     config = read_config(folder)  # pyright: ignore[reportArgumentType]  # a path in a checkout
     assert config.training["command"] == "medversa-node train demo"
 

@@ -263,6 +263,12 @@ FREE_WORDINGS: Mapping[tuple[Modality, Form], tuple[str, ...]] = {
         "draw a box around the {names}",
         "mark the {names}",
         "find the {names} in this x-ray",
+        "show me the {names}",
+        "can you locate the {names}?",
+        "where do you see the {names}?",
+        "please find the {names}",
+        "which area shows the {names}?",
+        "I am looking for the {names}",
     ),
     (Modality.CXR, Form.SEGMENTATION): (
         "can you outline the {name}?",

@@ -109,8 +109,8 @@ def _about_chest(view: ChestView, rng: np.random.Generator) -> Iterator[OpenQues
         yield OpenQuestion("count", _drawn(_COUNT, rng), f"{count}.")
     placed = [label for label in present if label != HEART and label not in hidden]
     if placed:
-        mine = [f for f in seen if f.label == (label := _drawn(placed, rng))]
-        yield from _about_finding(label, mine, rng)
+        label = _drawn(placed, rng)
+        yield from _about_finding(label, [f for f in seen if f.label == label], rng)
     if absent and rng.random() < 0.5:
         yield _about_absent(_drawn([name for name in absent if name != HEART] or absent, rng), rng)
 

@@ -58,6 +58,21 @@ def test_two_nodules_are_counted_and_placed() -> None:
     assert "Both sides." in answers(view, "side")
 
 
+def test_findings_are_not_mixed_up() -> None:
+    view = view_of(
+        RIGHT_UPPER,
+        FindingTruth(CONSOLIDATION, Laterality.LEFT, "lower", 0.5, (0.7, 0.7, 0.8, 0.8), 3.0),
+        FindingTruth(EFFUSION, Laterality.LEFT, None, 0.9, (0.6, 0.6, 0.9, 0.9), 4.0),
+    )
+    for name, side, place in (
+        (NODULE, "Right.", {"Right upper lung zone."}),
+        (CONSOLIDATION, "Left.", {"Left lower lung zone."}),
+        (EFFUSION, "Left.", set[str]()),
+    ):
+        assert answers(view, "side", name) == {side}
+        assert answers(view, "location", name) == place
+
+
 def test_bilateral_finding_has_both_sides_and_is_not_asked_for_one() -> None:
     view = view_of(FindingTruth(EFFUSION, Laterality.BILATERAL, None, 0.9, (0.1, 0.6, 0.9, 0.9), 4.0))
     assert answers(view, "side", EFFUSION) == {"Both sides."}

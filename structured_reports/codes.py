@@ -161,6 +161,8 @@ class Concept:
     """What a reader must know where the model's class is wider than the code."""
     kind: str = FINDING_KIND
     """`finding`, `device`, or the part of the body that a structure belongs to."""
+    says_site: bool = True
+    """Whether the code itself says where it is: `Opacity` does not say of what."""
     verified_in: str = LOCAL
     """Where the code was looked up: a context group of PS3.16, a curated public value set, or `local`."""
 
@@ -182,6 +184,7 @@ def _read_concepts(table: str) -> dict[str, Concept]:
             laterality=Laterality(row["laterality"]) if row["laterality"] else None,
             note=row["note"],
             kind=row["kind"],
+            says_site=not row["site_to_be_said"],
             verified_in=row["verified_in"],
         )
         for label, row in rows.items()

@@ -31,6 +31,9 @@ from structured_reports.provenance import DEMO_NOTICE, DISCLAIMER
 from structured_reports.wording import CUT_OFF
 
 _ANATOMY = {concept.code.value for concept in CONCEPTS.values() if concept.category == ANATOMICAL_STRUCTURE}
+FEW_ABSENT = 5
+"""Up to so many absent findings get a line each."""
+
 _MEASUREMENTS = Code("126010", "DCM", "Imaging Measurements")
 _ABSENT = codes.PRESENCES[Presence.ABSENT].value
 _UNDETERMINED = codes.PRESENCES[Presence.UNDETERMINED].value
@@ -170,15 +173,22 @@ def _rectangle(label: str, colour: RGB, shape: Dataset, is_finding: bool) -> Rec
 
 
 def _statements(report: Dataset) -> Iterator[Statement]:
-    """List findings, changes and volumes, then what was called absent, then words, last the model."""
+    """List findings, changes and volumes, then what was called absent, then words, last the model.
+
+    Where much was called absent it is one line at the end: it would push the rest out of sight.
+    """
     yield from (statement for group in groups(report) for statement in _statement_of(group))
-    for evaluations in children(report, codes.QUALITATIVE_EVALUATIONS):
-        for absent in children(evaluations, codes.ABSENT_FINDINGS):
-            yield from _absent_statements(absent)
+    evaluations = children(report, codes.QUALITATIVE_EVALUATIONS)
+    absent = [item for each in evaluations for item in children(each, codes.ABSENT_FINDINGS)]
+    denied = [statement for item in absent for statement in _absent_statements(item)]
+    if len(denied) <= FEW_ABSENT:
+        yield from denied
     yield from _words(report)
     for measurements in children(report, _MEASUREMENTS):
         model = f"{text_of(measurements, ALGORITHM_NAME)} {text_of(measurements, ALGORITHM_VERSION)}"
         yield Statement(f"Model: {model}")
+    if len(denied) > FEW_ABSENT:
+        yield from (Statement(text_of(item, codes.COMMENT)) for item in absent)
 
 
 def _absent_statements(absent: Dataset) -> Iterator[Statement]:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from pydicom.dataset import Dataset
 
+from structured_reports.captions import Area, placed
 from structured_reports.colours import RGB
 from structured_reports.overlays import Overlays, Rectangle, Region, overlays_on
 from structured_reports.windowing import as_a_reader_sees_it
@@ -53,8 +54,7 @@ def draw(source: Dataset, results: Sequence[Dataset], *, frame_number: int = 1) 
     for region in overlays.regions:
         picture = _tinted(picture, region, fill)
     pen = ImageDraw.Draw(picture)
-    for rectangle in sorted(overlays.rectangles, key=lambda each: each.is_finding):
-        _draw_rectangle(pen, rectangle, scale)
+    _draw_rectangles(pen, overlays.rectangles, scale)
     _draw_sides(pen, source, scale.size)
     return _with_legend(picture, overlays, knows_sides=any(_directions(source)))
 
@@ -90,37 +90,40 @@ def _tinted(picture: Image.Image, region: Region, fill: float) -> Image.Image:
     return Image.fromarray((pixels + weight * (np.array(region.colour) - pixels)).astype(np.uint8))
 
 
-def _draw_rectangle(pen: ImageDraw.ImageDraw, rectangle: Rectangle, scale: _Scale) -> None:
-    corners = (
+def _draw_rectangles(pen: ImageDraw.ImageDraw, rectangles: Sequence[Rectangle], scale: _Scale) -> None:
+    """Draw anatomy dashed and below, findings on top of it; their labels have the choice of place."""
+    ordered = sorted(rectangles, key=lambda each: not each.is_finding)
+    corners = [_corners(rectangle, scale) for rectangle in ordered]
+    fonts = [_font(18 if rectangle.is_finding else 15) for rectangle in ordered]
+    sizes = [
+        (pen.textlength(rectangle.label, font=font) + 10, 24.0 if rectangle.is_finding else 20.0)
+        for rectangle, font in zip(ordered, fonts, strict=True)
+    ]
+    areas = placed(corners, sizes, (float(scale.size[0]), float(scale.size[1])))
+    for rectangle, box, area in reversed(list(zip(ordered, corners, areas, strict=True))):
+        _draw_rectangle(pen, rectangle, box, area)
+
+
+def _corners(rectangle: Rectangle, scale: _Scale) -> Area:
+    return (
         rectangle.left * scale.across,
         rectangle.top * scale.down,
         min(rectangle.right * scale.across, scale.size[0] - 1),
         min(rectangle.bottom * scale.down, scale.size[1] - 1),
     )
+
+
+def _draw_rectangle(pen: ImageDraw.ImageDraw, rectangle: Rectangle, box: Area, label: Area) -> None:
     if rectangle.is_finding:
-        pen.rectangle(corners, outline=rectangle.colour, width=3)
-        _draw_label(pen, rectangle, corners, scale.size)
+        pen.rectangle(box, outline=rectangle.colour, width=3)
+        pen.rectangle(label, fill=rectangle.colour)
+        pen.text((label[0] + 5, label[1] + 2), rectangle.label, fill=(0, 0, 0), font=_font(18))
         return
-    _draw_dashed(pen, corners, rectangle.colour)
-    place = (corners[0] + 5, corners[3] - 22)
+    _draw_dashed(pen, box, rectangle.colour)
+    place = (label[0] + 5, label[1] + 2)
     pen.text(
         place, rectangle.label, fill=rectangle.colour, font=_font(15), stroke_width=1, stroke_fill=(0, 0, 0)
     )
-
-
-def _draw_label(
-    pen: ImageDraw.ImageDraw,
-    rectangle: Rectangle,
-    corners: tuple[float, float, float, float],
-    size: tuple[int, int],
-) -> None:
-    """Set a label above its box, or below it at the top edge, never outside the picture."""
-    font = _font(18)
-    width, height = pen.textlength(rectangle.label, font=font) + 10, 24
-    left = min(max(0.0, corners[0]), max(0.0, size[0] - width))
-    top = corners[1] - height if corners[1] >= height else min(corners[3], size[1] - height)
-    pen.rectangle((left, top, left + width, top + height), fill=rectangle.colour)
-    pen.text((left + 5, top + 2), rectangle.label, fill=(0, 0, 0), font=font)
 
 
 def _draw_dashed(pen: ImageDraw.ImageDraw, corners: tuple[float, ...], colour: RGB) -> None:

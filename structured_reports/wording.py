@@ -9,6 +9,8 @@ _KINDS = {Modality.CXR: "Chest radiograph", Modality.CT: "CT", Modality.DERM: "S
 _PAIRED = {"kidney": "kidneys", "kidneys": "kidneys"}
 """Labels that are one class for both sides."""
 
+_SPOKEN = {"svc": "superior vena cava"}
+
 NO_PRIOR = "No prior study was available to the software: nothing was compared."
 NOT_COMPARED = "A prior study was available to the software, but no comparison was made."
 NOT_JUDGED = "The software does not judge this study."
@@ -103,6 +105,7 @@ def named(label: str, laterality: Laterality | None) -> str:
     """Name something with its side, unless its label names the side itself."""
     if label in _PAIRED and laterality in {None, Laterality.BILATERAL}:
         return _PAIRED[label]
+    spoken = _SPOKEN.get(label, label)
     if laterality is None or laterality.value in label.split():
-        return label
-    return f"{laterality.value} {label}"
+        return spoken
+    return f"{laterality.value} {spoken}"

@@ -5,7 +5,7 @@ from highdicom.sr import ContentItem
 from model.reading import Disagreement
 from structured_reports import codes, wording
 from structured_reports.writers import content
-from structured_reports.writers.group_parts import concept_in
+from structured_reports.writers.group_parts import answered, concept_in
 from structured_reports.writers.writer import Draft
 
 
@@ -18,7 +18,7 @@ def _contested(draft: Draft, disagreement: Disagreement) -> ContentItem:
     """Answer in codes by question and value, as absent findings are: nothing here is a finding of its own."""
     items: list[ContentItem] = [
         content.text(codes.COMMENT, wording.contested(disagreement)),
-        content.code(concept_in(draft, disagreement.label).code, codes.PRESENCES[disagreement.concluded]),
+        answered(concept_in(draft, disagreement.label), disagreement.concluded),
     ]
     for way, presence in disagreement.said:
         name = codes.WAYS.get(way) or codes.local_code(way)

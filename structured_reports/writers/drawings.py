@@ -8,6 +8,7 @@ from highdicom.pr import GraphicLayer
 from pydicom.dataset import Dataset
 
 from model.reading import BoundingBox, Presence
+from structured_reports.captions import Area, placed
 from structured_reports.codes import REGIONS, concept_of
 from structured_reports.colours import FINDING_COLOUR, KIND_COLOURS, REGION_COLOUR, RGB
 from structured_reports.geometry import rectangle
@@ -38,10 +39,7 @@ _COLOURS = {
 """In rendering order (PS3.3 C.10.7): findings last, so that no anatomy covers them."""
 
 FEW_LINES, MANY_LINES = 40, 80
-"""How many lines of captions fill the height of the image: smaller where there is much to say."""
-
-Area = tuple[float, float, float, float]
-"""Left, top, right, bottom in pixels."""
+"""How many lines of captions fill the height of the image."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,34 +111,12 @@ def layers_of(drawings: Sequence[Drawing]) -> dict[str, GraphicLayer]:
 
 
 def caption_areas(drawings: Sequence[Drawing], header: Dataset) -> list[Area]:
-    """Place every caption at its box, and none on another as far as there is room; all inside the image."""
-    lines = FEW_LINES if len(drawings) <= FEW_STRUCTURES else MANY_LINES
-    height = min(max(8.0, float(header.Rows) / lines), float(header.Rows))
-    taken: list[Area] = []
-    for drawing in drawings:
-        places = _places(drawing, header, height)
-        free = next((place for place in places if not any(_overlap(place, other) for other in taken)), None)
-        taken.append(free or min(places, key=lambda place: sum(_overlap(place, other) for other in taken)))
-    return taken
-
-
-def _places(drawing: Drawing, header: Dataset, height: float) -> list[Area]:
-    """List where a caption may stand: above its box, else down its left edge, else down its right edge."""
+    """Place every caption at its box, findings first; smaller where there is much to say."""
     rows, columns = float(header.Rows), float(header.Columns)
-    corners = rectangle(drawing.box, header)
-    (left, top), (right, bottom) = map(float, corners[0]), map(float, corners[2])
-    width = min(max(32.0, min(columns / 3, 0.6 * height * len(drawing.caption))), columns)
-    lines = [top - height, *(top + n * height for n in range(int((bottom - top) // height) + 2))]
-    return [
-        (start, line, start + width, line + height)
-        for start in (min(left, columns - width), max(0.0, min(right, columns) - width))
-        for line in lines
-        if 0 <= line <= rows - height
-    ] or [(min(left, columns - width), rows - height, min(left, columns - width) + width, rows)]
-
-
-def _overlap(one: Area, other: Area) -> float:
-    """Give the area that two rectangles share."""
-    across = min(one[2], other[2]) - max(one[0], other[0])
-    down = min(one[3], other[3]) - max(one[1], other[1])
-    return max(0.0, across) * max(0.0, down)
+    height = max(8.0, rows / (FEW_LINES if len(drawings) <= FEW_STRUCTURES else MANY_LINES))
+    boxes: list[Area] = []
+    for drawing in drawings:
+        (left, top), _, (right, bottom), *_ = rectangle(drawing.box, header)
+        boxes.append((float(left), float(top), float(right), float(bottom)))
+    widths = [max(32.0, min(columns / 3, 0.6 * height * len(drawing.caption))) for drawing in drawings]
+    return placed(boxes, [(width, height) for width in widths], (columns, rows))

@@ -15,12 +15,13 @@ from highdicom.pr import (
 from pydicom.dataset import Dataset
 
 from model.reading import Modality
+from structured_reports.captions import Area
 from structured_reports.finishing import UNFINISHED, finished, run_key, series_place
 from structured_reports.geometry import frame_numbers, rectangle
 from structured_reports.provenance import contributing_equipment, equipment
 from structured_reports.stand_in import restore_source, stand_in
 from structured_reports.wording import series_description
-from structured_reports.writers.drawings import Area, Drawing, caption_areas, drawings_of, layers_of
+from structured_reports.writers.drawings import Drawing, caption_areas, drawings_of, layers_of
 from structured_reports.writers.writer import Draft
 
 SERIES_NUMBER = 9003

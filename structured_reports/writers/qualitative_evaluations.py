@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from highdicom.sr import ContentItem, ContentSequence
+from highdicom.sr import ContentItem
 
 from model.reading import Finding, Modality, Presence
 from structured_reports import codes, wording
@@ -10,7 +10,7 @@ from structured_reports.provenance import statements
 from structured_reports.writers import content
 from structured_reports.writers.comparison import WeighedChanges, prior_headers
 from structured_reports.writers.disagreements import contested_findings
-from structured_reports.writers.group_parts import concept_in
+from structured_reports.writers.group_parts import answered, concept_in
 from structured_reports.writers.writer import Draft
 
 
@@ -91,16 +91,12 @@ def _absent_findings(draft: Draft, absent: Sequence[Finding]) -> list[ContentIte
 
 
 def _answered_absent(draft: Draft, finding: Finding) -> ContentItem:
-    """Answer "is it there?" with Absent; as value of Finding a viewer would show the pathology itself."""
-    item = content.code(concept_in(draft, finding.label).code, codes.PRESENCES[Presence.ABSENT])
-    modifiers: list[ContentItem] = []
-    if finding.laterality is not None:
-        modifiers.append(content.code(codes.LATERALITY, codes.SIDES[finding.laterality], content.MODIFIES))
-    if draft.contest_of(finding.label):
-        modifiers.append(content.code(codes.SELF_CONSISTENCY, codes.CONTESTED, content.MODIFIES))
-    if modifiers:
-        item.ContentSequence = ContentSequence(modifiers)
-    return item
+    return answered(
+        concept_in(draft, finding.label),
+        Presence.ABSENT,
+        finding.laterality,
+        is_contested=draft.contest_of(finding.label) is not None,
+    )
 
 
 def _comments(sentences: Sequence[str]) -> list[ContentItem]:

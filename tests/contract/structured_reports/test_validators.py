@@ -215,9 +215,10 @@ def test_the_gate_lets_good_objects_through(case: str):
 
 
 @pytest.mark.parametrize("report_class", list(ReportClass))
-def test_dciodvfy_accepts_the_report_in_every_class(report_class: ReportClass, tmp_path: Path):
+@pytest.mark.parametrize("case", ["DX", "whole vocabulary", "contested", "asked"])
+def test_dciodvfy_accepts_the_report_in_every_class(case: str, report_class: ReportClass, tmp_path: Path):
     tool("dciodvfy")
-    reading, given = chest(header())
+    reading, given = CASES[case]()
     report = write_results(reading, given, RUN, report_class=report_class)[-1:]
     assert validate_file(written(report, tmp_path)[0]).errors == ()
 

@@ -54,6 +54,9 @@ def crowded_state() -> Dataset:
     return only(write_results(reading, sources(ds), RUN), "PR")
 
 
+NAMES = [{"svc": "superior vena cava"}.get(label, label) for label in CHEST_IMAGENOME_STRUCTURES]
+
+
 def root(report: Dataset, name: str) -> Dataset:
     return next(item for item in report.ContentSequence if name_of(item) == name)
 
@@ -84,6 +87,19 @@ def test_every_absent_finding_is_answered_once_below_one_line(report: Dataset):
     assert {value_of(item) for item in answers} == {"272519000"}
 
 
+def test_a_code_that_does_not_say_where_is_given_its_site(report: Dataset):
+    answers = {
+        name_of(item): item
+        for item in root(report, "C0034375").ContentSequence[-1].ContentSequence
+        if item.ValueType == "CODE"
+    }
+    for code, site in (("112001", "39607008"), ("112121", "39607008"), ("12402003", "816094009")):
+        (said,) = answers[code].ContentSequence
+        assert (name_of(said), value_of(said)) == ("363698007", site)
+        assert said.RelationshipType == "HAS CONCEPT MOD"
+    assert "ContentSequence" not in answers["36118008"]
+
+
 def test_absent_findings_come_after_the_words_of_the_model(report: Dataset):
     kinds = [name_of(item) for item in root(report, "C0034375").ContentSequence]
     assert kinds.index("121073") < kinds.index("ABSENT_FINDINGS")
@@ -93,8 +109,8 @@ def test_absent_findings_come_after_the_words_of_the_model(report: Dataset):
 def test_many_structures_are_one_group_with_all_of_them_named_in_its_first_line(report: Dataset):
     located = root(report, "ANATOMY_LOCATED")
     line, *structures = located.ContentSequence
-    assert line.TextValue == f"36 boxes: {', '.join(CHEST_IMAGENOME_STRUCTURES)}."
-    assert [texts(group, "112039")[0] for group in structures] == list(CHEST_IMAGENOME_STRUCTURES)
+    assert line.TextValue == f"36 boxes: {', '.join(NAMES)}."
+    assert [texts(group, "112039")[0] for group in structures] == NAMES
 
 
 def test_every_structure_keeps_its_code_its_side_and_its_corners(report: Dataset, tmp_path: Path):
@@ -198,6 +214,17 @@ def test_a_picture_shows_anatomy_as_anatomy(results: tuple[Dataset, ...]):
     findings = [rectangle.label for rectangle in overlays.rectangles if rectangle.is_finding]
     assert findings == ["left pleural effusion 71 %"]
     assert len(overlays.rectangles) == 37
+
+
+def test_a_picture_puts_many_absent_findings_into_one_line_after_everything_else(
+    results: tuple[Dataset, ...],
+):
+    said = [statement.text for statement in overlays_on(header(), 1, results).statements]
+    absent = [text for text in said if text.startswith(("no ", "Called absent"))]
+    assert len(absent) == 1
+    assert said[-1] == absent[0]
+    assert "Nodule; effusion." in said
+    assert "pneumothorax" in absent[0]
 
 
 @pytest.mark.parametrize("label", CHEST_IMAGENOME_STRUCTURES)

@@ -30,6 +30,11 @@ def test_series_description_says_ai_and_research_and_fits(modality: Modality, re
         ("left lung", Laterality.LEFT, "left lung"),
         ("kidneys", Laterality.BILATERAL, "kidneys"),
         ("heart", None, "heart"),
+        ("kidney", None, "kidneys"),
+        ("kidney", Laterality.BILATERAL, "kidneys"),
+        ("kidney", Laterality.RIGHT, "right kidney"),
+        ("svc", None, "superior vena cava"),
+        ("right upper lung zone", Laterality.RIGHT, "right upper lung zone"),
     ],
 )
 def test_a_side_is_named_once(label: str, side: Laterality | None, expected: str):

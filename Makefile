@@ -31,9 +31,10 @@ test: $(VENV)/.tests servers ## Install what the tests need and run them all
 test-fast: $(VENV)/.tests ## Unit and contract tests only
 	$(BIN)/python -m pytest -n $(JOBS) tests/unit tests/contract $(ARGS)
 
-bench: $(VENV)/.runs servers ## Compare with DCMTK storescp and Orthanc on this machine
+bench: $(VENV)/.runs servers ## Compare with DCMTK storescp, Orthanc and plain generation on this machine
 	$(BIN)/python -m benchmarks.receive
 	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.protocol
 
 check: $(VENV)/.tests ## Format, lint, types, import layers, spelling
 	$(BIN)/ruff format --check .

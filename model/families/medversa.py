@@ -1,4 +1,4 @@
-"""MedVersa v0: a language model that sees images as tokens and calls vision modules by writing their tags.
+"""MedVersa: a language model that sees images as tokens and calls vision modules by writing their tags.
 
 Image -> encoder -> nine tokens between `<imgN>` and `</imgN>` -> prompt -> text; the hidden state computed
 from each `<DET>`, `<2DSEG>` and `<3DSEG>` of the text drives that tag's vision module on the first image.
@@ -18,8 +18,9 @@ from model.families.medversa_networks.network import MedVersaNetwork, splice
 from model.families.medversa_networks.prefill import Beginning, Prompt
 from model.families.medversa_networks.sizes import MedVersaSizes
 from model.families.medversa_networks.tokenizer import IMAGE, MedVersaTokenizer
+from model.memory import MemoryNeed, free_memory
 from model.questions import Form, Question
-from model.reading import Conditions, Modality, ModelIdentity
+from model.reading import Conditions, Modality, ModelIdentity, Task
 from model.transforms import planar_to_grid, volume_to_grid
 from model.vision_modules.registry import VISION_MODULES
 from model.vision_modules.vision_module import SeenImage
@@ -64,6 +65,8 @@ class MedVersaFamily:
     yes_temperature: float = 1.0
     """Divides the difference of the yes and no scores; fitted on held-out cases."""
     vocabulary: Vocabulary = DEMO
+    need: MemoryNeed | None = None
+    """What answers take beside the weights; None where no one counts it."""
     _yes_no: tuple[tuple[int, ...], tuple[int, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,8 +83,8 @@ class MedVersaFamily:
         return Conditions(str(parameter.device), str(parameter.dtype).removeprefix("torch."))
 
     def look(self, modality: Modality, images: Sequence[PlanarImage | Volume]) -> "MedVersaSight":
-        """See `Family.look`. MedVersa v0 tells modalities apart by looking, so `modality` changes nothing."""
-        return MedVersaSight(self, tuple(images))
+        """See `Family.look`. `modality` chooses the planar U-Net of generation v1 and nothing else."""
+        return MedVersaSight(self, modality, tuple(images))
 
     def answer(
         self, prompts: Sequence[Prompt], image: SeenImage, beginning: Beginning
@@ -94,7 +97,26 @@ class MedVersaFamily:
         """Most tokens of an answer."""
         return self.sizes.max_new_tokens
 
-    def ids(self, question: Question, images: int) -> list[int]:
+    def looks_closely(self, question: Question, images: Sequence[PlanarImage | Volume]) -> bool:
+        """Whether a question is for the second encoder of generation v1: an open one about planar images."""
+        planar = all(isinstance(image, PlanarImage) for image in images)
+        return self.sizes.vqa is not None and question.task is Task.VQA and planar
+
+    def answers_at_once(self, tokens: int) -> int:
+        """How many answers of at most so many tokens, prompts included, memory suffices for.
+
+        Raises:
+            AnswerError: not even for one.
+        """
+        free = None if self.need is None else free_memory(str(self._device))
+        if self.need is None or free is None:
+            return ANSWERS_AT_ONCE
+        rows = self.need.rows(free, tokens)
+        if not rows:
+            raise AnswerError(f"there is no memory for one answer of {tokens} tokens")
+        return min(rows, ANSWERS_AT_ONCE)
+
+    def ids(self, question: Question, images: int, *, closely: bool = False) -> list[int]:
         """Put a question about `images` images into token ids, prefix included.
 
         Raises:
@@ -102,7 +124,10 @@ class MedVersaFamily:
         """
         if not 0 < images <= self.sizes.max_images:
             raise AnswerError(f"{images} images in one request; 1 to {self.sizes.max_images} are possible")
-        prefix = prefix_ids(self.tokenizer, images, self.sizes.visual_tokens)
+        visual_tokens = self.sizes.visual_tokens
+        if closely and self.sizes.vqa is not None:
+            visual_tokens = self.sizes.vqa.visual_tokens
+        prefix = prefix_ids(self.tokenizer, images, visual_tokens)
         return prefix + self._asked(question, len(prefix))
 
     @property
@@ -136,25 +161,35 @@ class MedVersaFamily:
         keys = [next(places) if token == self.tokenizer.image else token for token in ids]
         return Prompt(tuple(keys), embedded, self.limit(question))
 
-    def see(self, images: Sequence[PlanarImage | Volume]) -> list[SeenImage]:
-        """Encode images to visual tokens, all planar ones together.
+    def see(
+        self,
+        images: Sequence[PlanarImage | Volume],
+        modality: Modality | None = None,
+        *,
+        closely: bool = False,
+    ) -> list[SeenImage]:
+        """Encode images to visual tokens, all planar ones together; `closely` with the second encoder of v1.
 
         Raises:
             AbstentionError: a volume without contrast.
         """
-        planar = iter(self._see_planar([image for image in images if isinstance(image, PlanarImage)]))
-        return [self._see_volume(image) if isinstance(image, Volume) else next(planar) for image in images]
+        planar = [image for image in images if isinstance(image, PlanarImage)]
+        seen = iter(self._see_planar(planar, modality, closely) if planar else ())
+        return [self._see_volume(image) if isinstance(image, Volume) else next(seen) for image in images]
 
-    def _see_planar(self, images: Sequence[PlanarImage]) -> list[SeenImage]:
-        if not images:
-            return []
-        grids = [planar_to_grid(image, self.sizes.image_size) for image in images]
+    def _see_planar(
+        self, images: Sequence[PlanarImage], modality: Modality | None, closely: bool
+    ) -> Iterator[SeenImage]:
+        network, vqa = self.network, self.sizes.vqa if closely else None
+        size = self.sizes.image_size if vqa is None else vqa.image_size
+        grids = [planar_to_grid(image, size) for image in images]
         pictures = torch.from_numpy(np.stack([pixels for pixels, _ in grids])).to(self._device)
-        tokens = self.network.llama_proj_2d(self.network.seen_2d(pictures))
-        return [
-            SeenImage(image, placement, t)
-            for image, (_, placement), t in zip(images, grids, tokens, strict=True)
-        ]
+        if vqa is None:
+            tokens = network.llama_proj_2d(network.seen_2d(pictures))
+        else:
+            tokens = network.llama_proj_2d_vqa(network.seen_2d_vqa(pictures))
+        for image, (_, placement), own in zip(images, grids, tokens, strict=True):
+            yield SeenImage(image, placement, own, modality=modality)
 
     def _see_volume(self, volume: Volume) -> SeenImage:
         voxels, placement = volume_to_grid(volume, self.sizes.volume_grid)
@@ -186,36 +221,8 @@ class MedVersaFamily:
         return float(torch.sigmoid((yes - no) / self.yes_temperature))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MedVersaSight:
-    """Images of one request; implements `Sight`."""
-
-    family: MedVersaFamily
-    images: tuple[PlanarImage | Volume, ...]
-    _seen: dict[int, SeenImage] = field(default_factory=dict[int, SeenImage])
-    _beginning: Beginning = field(default_factory=Beginning)
-
-    @torch.inference_mode()
-    def answer(self, questions: Sequence[Question]) -> list[Generation]:
-        """See `Sight.answer`."""
-        groups: dict[tuple[int, ...], list[_Asked]] = {}
-        for number, question in enumerate(questions):
-            about = tuple(range(len(self.images))) if question.images is None else question.images
-            ids = self.family.ids(question, len(about))
-            groups.setdefault(about, []).append(_Asked(number, question, ids))
-        answers: dict[int, Generation] = {}
-        for about, asked in groups.items():
-            images = self._see(about)
-            for batch in _in_batches(sorted(asked, key=lambda one: one.expected_length)):
-                prompts = [self.family.prompt(one.question, one.ids, images) for one in batch]
-                generations = self.family.answer(prompts, images[0][1], self._beginning)
-                answers.update(zip([one.number for one in batch], generations, strict=True))
-        return [answers[n] for n in range(len(questions))]
-
-    def _see(self, about: tuple[int, ...]) -> list[tuple[int, SeenImage]]:
-        new = [n for n in dict.fromkeys(about) if n not in self._seen]
-        self._seen.update(zip(new, self.family.see([self.images[n] for n in new]), strict=True))
-        return [(n, self._seen[n]) for n in about]
+_View = tuple[int, bool]
+"""Number of an image of the sight, and whether the second encoder of generation v1 looks at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +239,49 @@ class _Asked:
         return self.question.form not in _BRIEF, len(self.ids)
 
 
-def _in_batches(asked: Sequence[_Asked]) -> Iterator[list[_Asked]]:
-    batch: list[_Asked] = []
-    for one in asked:
-        tokens = len(one.ids) + sum(len(earlier.ids) for earlier in batch)
-        if batch and (len(batch) == ANSWERS_AT_ONCE or tokens > TOKENS_AT_ONCE):
-            yield batch
-            batch = []
-        batch.append(one)
-    if batch:
+@dataclass(frozen=True, slots=True, eq=False)
+class MedVersaSight:
+    """Images of one request; implements `Sight`."""
+
+    family: MedVersaFamily
+    modality: Modality
+    images: tuple[PlanarImage | Volume, ...]
+    _seen: dict[_View, SeenImage] = field(default_factory=dict[_View, SeenImage])
+    _beginning: Beginning = field(default_factory=Beginning)
+
+    @torch.inference_mode()
+    def answer(self, questions: Sequence[Question]) -> list[Generation]:
+        """See `Sight.answer`."""
+        groups: dict[tuple[_View, ...], list[_Asked]] = {}
+        for number, question in enumerate(questions):
+            about = tuple(range(len(self.images))) if question.images is None else question.images
+            closely = self.family.looks_closely(question, [self.images[n] for n in about])
+            ids = self.family.ids(question, len(about), closely=closely)
+            groups.setdefault(tuple((n, closely) for n in about), []).append(_Asked(number, question, ids))
+        answers: dict[int, Generation] = {}
+        for views, asked in groups.items():
+            seen = self._see(views)
+            for batch in self._batches(sorted(asked, key=lambda one: one.expected_length)):
+                prompts = [self.family.prompt(one.question, one.ids, seen) for one in batch]
+                generations = self.family.answer(prompts, seen[0][1], self._beginning)
+                answers.update(zip([one.number for one in batch], generations, strict=True))
+        return [answers[n] for n in range(len(questions))]
+
+    def _see(self, views: tuple[_View, ...]) -> list[tuple[_View, SeenImage]]:
+        new = [view for view in dict.fromkeys(views) if view not in self._seen]
+        images, closely = [self.images[n] for n, _ in new], any(closely for _, closely in new)
+        seen = self.family.see(images, self.modality, closely=closely)
+        self._seen.update(zip(new, seen, strict=True))
+        return [(view, self._seen[view]) for view in views]
+
+    def _batches(self, asked: Sequence[_Asked]) -> Iterator[list[_Asked]]:
+        longest = max(len(one.ids) + self.family.limit(one.question) for one in asked)
+        most = self.family.answers_at_once(longest)
+        batch: list[_Asked] = []
+        for one in asked:
+            tokens = len(one.ids) + sum(len(earlier.ids) for earlier in batch)
+            if batch and (len(batch) == most or tokens > TOKENS_AT_ONCE):
+                yield batch
+                batch = []
+            batch.append(one)
         yield batch

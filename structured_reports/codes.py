@@ -89,6 +89,7 @@ RAW_ANSWER = _local("RAW_ANSWER", "Raw answer of the AI model")
 
 WAYS = {
     "report text": _local("SAID_REPORT", "Report text"),
+    "impression": _local("SAID_IMPRESSION", "Impression"),
     "yes/no answer": _local("SAID_YES_NO", "Yes/no answer"),
     "list of labels": _local("SAID_LIST", "List of labels"),
     "boxes": _local("SAID_BOXES", "Boxes"),

@@ -24,8 +24,8 @@ ANSWERS_NOTICE = (
 APPENDIX_NOTICE = "Raw output of the AI model, kept for audit. It is no finding and is not verified."
 NO_ANSWER = "(The model wrote nothing.)"
 _TAGS = {"<DET>": "[box]", "<N/A>": "[none]", "<2DSEG>": "[mask]", "<3DSEG>": "[mask]"}
-_DRAWN = {"boxes", "masks"}
-"""Ways of saying that draw something or nothing."""
+_BOXES = "boxes"
+"""The way of saying that draws something or nothing; a mask is there also of what is not abnormal."""
 
 
 def series_description(kind: str, modality: Modality, revision: int) -> str:
@@ -60,7 +60,7 @@ def contested(disagreement: Disagreement) -> str:
 
 
 def _presence_word(way: str, presence: Presence) -> str:
-    return "none" if way in _DRAWN and presence is Presence.ABSENT else presence.value
+    return "none" if way == _BOXES and presence is Presence.ABSENT else presence.value
 
 
 def called_absent(names: Sequence[str]) -> str:

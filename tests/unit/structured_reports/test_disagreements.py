@@ -6,6 +6,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from model.reading import Disagreement, Presence
+from structured_reports.codes import WAYS
 from structured_reports.conformance import publication_faults
 from structured_reports.overlays import overlays_on
 from structured_reports.provenance import DEMO_NOTICE
@@ -58,6 +59,12 @@ def evaluations(report: Dataset) -> list[Dataset]:
             Presence.PRESENT,
             "Contested: hernia. Yes/no answer: absent; masks: present; concluded: present.",
         ),
+        (
+            # The masks of heart and lungs are there; what they show is that the heart is not enlarged.
+            (("impression", Presence.PRESENT), ("masks", Presence.ABSENT)),
+            Presence.UNDETERMINED,
+            "Contested: hernia. Impression: present; masks: absent; concluded: undetermined.",
+        ),
         ((), Presence.ABSENT, "Contested: hernia. Concluded: absent."),
     ],
 )
@@ -90,6 +97,14 @@ def test_each_way_and_the_conclusion_are_coded(report: Dataset):
     }
     assert heart == {"8186001": UNDETERMINED, "SAID_REPORT": PRESENT, "SAID_BOXES": ABSENT}
     assert pneumothorax == {"36118008": ABSENT, "SAID_LIST": PRESENT, "SAID_YES_NO": ABSENT}
+
+
+@pytest.mark.parametrize(
+    "way", ["report text", "impression", "yes/no answer", "list of labels", "boxes", "masks"]
+)
+def test_every_way_that_the_model_is_asked_in_has_a_code(way: str):
+    assert WAYS[way].scheme_designator == "99MEDVERSA"
+    assert WAYS[way].meaning.lower() == way
 
 
 def test_a_way_that_no_table_has_is_coded_by_its_own_words():

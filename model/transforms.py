@@ -33,6 +33,9 @@ HU_RANGE = (-200.0, 300.0)
 _NUDGE = 1e-3
 """Of a voxel."""
 
+_BAND = 256
+"""Rows that are converted at once, so that a large picture is not held several times."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlanarPlacement:
@@ -91,7 +94,10 @@ def planar_to_grid(image: PlanarImage, size: int) -> tuple[NDArray[np.float32], 
 
     Bilinear with antialiasing on 8-bit values, equal to the published path.
     """
-    eight_bit = np.round(np.clip(image.pixels, 0, 1) * 255).astype(np.uint8)
+    eight_bit = np.empty(image.pixels.shape, np.uint8)
+    for start in range(0, len(eight_bit), _BAND):
+        band = slice(start, start + _BAND)
+        eight_bit[band] = np.round(np.clip(image.pixels[band], 0, 1) * 255)
     picture = Image.fromarray(eight_bit).resize((size, size), Image.Resampling.BILINEAR)
     rgb = np.asarray(picture.convert("RGB"), np.float32) / np.float32(255)
     normalised = (rgb - np.asarray(CLIP_MEAN, np.float32)) / np.asarray(CLIP_STD, np.float32)

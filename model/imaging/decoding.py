@@ -67,7 +67,7 @@ def describe_pixels(ds: Dataset) -> PixelDescription:
             one byte of padding is as it should be (PS3.5 8.1.1).
     """
     if value(ds, "PixelData") is None:
-        raise PixelError("no Pixel Data")
+        raise PixelError("floating-point pixels are not read" if is_floating(ds) else "no Pixel Data")
     frames = 1 if is_blank(ds, "NumberOfFrames") else integer(ds, "NumberOfFrames")
     description = PixelDescription(
         rows=_positive(ds, "Rows"),
@@ -162,6 +162,10 @@ def _check(description: PixelDescription) -> None:
         raise PixelError("Bits Stored, High Bit and Bits Allocated contradict each other")
     if description.samples not in (1, 3):
         raise PixelError(f"{description.samples} samples per pixel are not supported")
+    single = description.photometric.startswith(("MONOCHROME", "PALETTE"))
+    several = description.photometric.startswith(("RGB", "YBR"))
+    if (single and description.samples == 3) or (several and description.samples == 1):
+        raise PixelError("Samples per Pixel and Photometric Interpretation contradict each other")
 
 
 def _check_length(ds: Dataset, description: PixelDescription) -> None:
@@ -192,10 +196,17 @@ def _significant_bits(array: NDArray[np.integer], description: PixelDescription)
     shift = description.high_bit + 1 - stored
     if shift == 0 and stored == description.bits_allocated:
         return array
-    bits = (array.astype(np.int64) >> shift) & ((1 << stored) - 1)
+    bits = array.astype(np.int32 if description.bits_allocated < 32 else np.int64)
+    bits >>= shift
+    bits &= (1 << stored) - 1
     if description.signed:
-        bits = np.where(bits >= 1 << (stored - 1), bits - (1 << stored), bits)
+        bits -= (bits >> (stored - 1)) << stored
     return bits
+
+
+def is_floating(ds: Dataset) -> bool:
+    """Whether the pixels are floating-point numbers (PS3.3 C.7.6.24, C.7.6.25)."""
+    return not (is_blank(ds, "FloatPixelData") and is_blank(ds, "DoubleFloatPixelData"))
 
 
 def is_big_endian(ds: Dataset) -> bool:

@@ -26,6 +26,7 @@ from pydicom.uid import (
     VLPhotographicImageStorage,
 )
 
+from model.imaging.decoding import is_floating
 from model.imaging.elements import integer, items, text, value, values, words
 from model.imaging.views import radiograph_view
 from model.reading import Modality
@@ -92,8 +93,9 @@ def judge_header(ds: Dataset) -> HeaderVerdict:
     """Decide for which model an instance is meant, if for any."""
     sop_class, modality = text(ds, "SOPClassUID"), text(ds, "Modality").upper()
     if value(ds, "PixelData") is None:
-        real = any(value(ds, keyword) is not None for keyword in ("FloatPixelData", "DoubleFloatPixelData"))
-        return HeaderVerdict(None, "floating-point pixels are not read" if real else "not an image")
+        return HeaderVerdict(
+            None, "floating-point pixels are not read" if is_floating(ds) else "not an image"
+        )
     if _is_of_animal(ds):
         return HeaderVerdict(None, "not a human patient")
     if _is_of_phantom(ds):

@@ -1,11 +1,12 @@
 """Declared size, pixel data and codec must agree before anything is decoded."""
 
+import struct
 from typing import Any
 
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
 from model.errors import PixelError
@@ -31,6 +32,12 @@ from model.imaging.pixels import planar_image_from_dataset
         ({"PixelData": b"\0" * 128}, "longer"),
         ({"PixelData": b"\0" * 65}, "longer"),
         ({"PixelData": None}, "no Pixel Data"),
+        ({"PixelData": None, "FloatPixelData": b"\0" * 256}, "floating-point"),
+        ({"PixelData": None, "DoubleFloatPixelData": b"\0" * 512}, "floating-point"),
+        ({"PhotometricInterpretation": "RGB"}, "contradict"),
+        ({"PhotometricInterpretation": "YBR_FULL"}, "contradict"),
+        ({"SamplesPerPixel": 3}, "contradict"),
+        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "PALETTE COLOR"}, "contradict"),
     ],
 )
 def test_senseless_description_is_refused(radiograph: Any, elements: dict[str, Any], reason: str) -> None:
@@ -96,6 +103,20 @@ def test_codestream_of_another_size_is_refused_before_decoding(radiograph: Any, 
     ds.compress(syntax)
     ds.Rows = 16
     with pytest.raises(PixelError, match=r"96 x 128 pixels, 96 x 16"):
+        describe_pixels(ds)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_size_is_known_though_a_codestream_is_cut_into_fragments(radiograph: Any, wrapped: bool) -> None:
+    ds = radiograph(np.random.default_rng(0).integers(0, 4096, (128, 96), dtype=np.uint16))
+    ds.compress(JPEG2000Lossless)
+    stream = next(generate_frames(ds.PixelData, number_of_frames=1))
+    if wrapped:
+        stream = b"\0\0\0\x0cjP  \r\n\x87\n" + struct.pack(">L4s", len(stream) + 8, b"jp2c") + stream
+    ds.PixelData = encapsulate([stream], fragments_per_frame=len(stream) // 20)
+    assert describe_pixels(ds).rows == 128
+    ds.Columns = 95
+    with pytest.raises(PixelError, match=r"96 x 128 pixels, 95 x 128"):
         describe_pixels(ds)
 
 

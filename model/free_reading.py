@@ -83,9 +83,9 @@ class FreeReading:
 
     def findings(self) -> tuple[Finding, ...]:
         """Merge what was said; adds the caveats of disagreement."""
-        findings, doubts = merge_findings(self.evidence)
-        self.caveats += doubts
-        return (*findings, self.diagnosis) if self.diagnosis else tuple(findings)
+        merged = merge_findings(self.evidence, self.vocabulary)
+        self.caveats += merged.caveats
+        return (*merged.findings, self.diagnosis) if self.diagnosis else tuple(merged.findings)
 
     def take(self, generation: Generation) -> None:
         """Read one answer.

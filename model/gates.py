@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from model.answers import is_frontal_chest, is_no_frontal_chest
 from model.errors import AbstentionError
 from model.reading import Modality
-from model.volume import PlanarImage, Volume
+from model.volume import PlanarImage, View, Volume
 
 SURE = 0.8
 """Certainty at which the model's own "not a chest" is decisive. Of 100 foreign phantoms that it declines,
@@ -42,6 +42,15 @@ MIRRORED_HEART = -0.02
 """Shift of the heart from the middle of the lungs to the patient's left, in units of the distance between
 their centres; usually 0.03 to 0.3. Less means a mirrored image, or a heart that is truly on the right."""
 
+LUNG_OFFSET = 0.25
+"""Most that the centres of the two lungs differ in height, as a share of the image's."""
+
+LUNG_OVERLAP = 0.1
+"""Most of the smaller lung that the other may cover."""
+
+LEAST_COLOUR = 0.05
+"""Mean difference between the channels of a picture, 0 to 1, from which it is in colour."""
+
 _AIR_HU = -500
 _TISSUE_HU = (-200, 300)
 _TISSUE_SHARE = 0.03
@@ -64,6 +73,11 @@ def check_pixels(modality: Modality, images: Sequence[PlanarImage | Volume]) -> 
             _check_planar(image.pixels)
             if modality is Modality.DERM:
                 _check_skin(image.pixels)
+            elif image.pixels.ndim == 3 and float(np.ptp(image.pixels, axis=-1).mean()) > LEAST_COLOUR:
+                raise AbstentionError("The image is in colour, as no radiograph is.")
+    first = images[0]
+    if isinstance(first, PlanarImage) and first.view is View.LATERAL:
+        raise AbstentionError("There is no frontal view.")
 
 
 def check_gate_answer(text: str, certainty: float) -> str | None:
@@ -90,23 +104,29 @@ def check_lungs(masks: Mapping[str, NDArray[np.bool_]]) -> None:
 
     Raises:
         AbstentionError: a lung is missing, implausibly small or large, on the wrong side, or the two do not
-            match.
+            match in size or height, or lie over each other.
     """
-    shares: list[float] = []
-    centres: list[float] = []
-    for label in ("right lung", "left lung"):
-        mask = masks.get(label)
-        if mask is None or not mask.any():
-            raise AbstentionError(f"The {label} was not found.")
-        share = float(mask.mean())
-        if not LUNG_SHARE[0] <= share <= LUNG_SHARE[1]:
-            raise AbstentionError(f"The {label} covers an implausible {share:.0%} of the image.")
-        shares.append(share)
-        centres.append(float(np.nonzero(mask)[1].mean()) / mask.shape[1])
-    if not centres[0] < centres[1]:
+    right, left = (_lung(masks, label) for label in ("right lung", "left lung"))
+    centres = [np.argwhere(lung).mean(axis=0) / lung.shape for lung in (right, left)]
+    if not centres[0][1] < centres[1][1]:
         raise AbstentionError("The lungs are on the wrong sides of the image.")
-    if max(shares) > LUNG_RATIO * min(shares):
+    sizes = sorted((int(right.sum()), int(left.sum())))
+    if sizes[1] > LUNG_RATIO * sizes[0]:
         raise AbstentionError("The lungs differ implausibly in size.")
+    if abs(centres[0][0] - centres[1][0]) > LUNG_OFFSET:
+        raise AbstentionError("The lungs lie at implausibly different heights.")
+    if int((right & left).sum()) > LUNG_OVERLAP * sizes[0]:
+        raise AbstentionError("The lungs lie over each other.")
+
+
+def _lung(masks: Mapping[str, NDArray[np.bool_]], label: str) -> NDArray[np.bool_]:
+    mask = masks.get(label)
+    if mask is None or not mask.any():
+        raise AbstentionError(f"The {label} was not found.")
+    share = float(mask.mean())
+    if not LUNG_SHARE[0] <= share <= LUNG_SHARE[1]:
+        raise AbstentionError(f"The {label} covers an implausible {share:.0%} of the image.")
+    return mask
 
 
 def check_lesion(masks: Mapping[str, NDArray[np.bool_]]) -> None:

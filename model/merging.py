@@ -7,11 +7,23 @@ is withheld, and a finding that two ways deny to the third is left undetermined.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from model.reading import CHEST_FINDINGS, BoundingBox, Change, ChangeStatus, Finding, Laterality, Presence
+from model.reading import (
+    BoundingBox,
+    Change,
+    ChangeStatus,
+    Disagreement,
+    Finding,
+    Laterality,
+    Presence,
+)
 from model.report_language.statements import Statement
+from model.vocabulary import Vocabulary, display_name
 
 UNSURE = (0.35, 0.65)
 """Probability of yes between which a yes/no answer determines nothing."""
+
+YES_NO = "yes/no answer"
+REPORT = "report text"
 
 
 @dataclass(slots=True)
@@ -23,30 +35,51 @@ class Evidence:
     labels: frozenset[str] | None = None
     """The labels of the classification in one answer; None if it gave none."""
     statements: list[Statement] = field(default_factory=list[Statement])
+    """Of the findings section."""
+    impression: list[Statement] = field(default_factory=list[Statement])
+    """Of the impression: it must not contradict the others, and concludes nothing by itself."""
     boxes: dict[str, list[BoundingBox]] = field(default_factory=dict[str, list[BoundingBox]])
     """For each label that detection answered; empty for `<N/A>`."""
 
 
-def merge_findings(evidence: Evidence) -> tuple[list[Finding], list[str]]:
-    """Conclude on every chest finding that was asked or mentioned; also the caveats of disagreement."""
-    findings: list[Finding] = []
-    caveats: list[str] = []
-    for label in CHEST_FINDINGS:
-        presence, certainty, doubts = _conclude(label, evidence)
-        caveats += doubts
+@dataclass(slots=True)
+class Merged:
+    """What was concluded, and where the ways to it disagree."""
+
+    findings: list[Finding] = field(default_factory=list[Finding])
+    caveats: list[str] = field(default_factory=list[str])
+    disagreements: dict[str, Disagreement] = field(default_factory=dict[str, Disagreement])
+    """By label."""
+    votes: dict[str, tuple[tuple[str, Presence], ...]] = field(
+        default_factory=dict[str, tuple[tuple[str, Presence], ...]]
+    )
+    """What each way said of each label that was concluded on."""
+
+
+def merge_findings(evidence: Evidence, vocabulary: Vocabulary) -> Merged:
+    """Conclude on every chest finding that was asked or mentioned."""
+    merged = Merged()
+    for label in (*vocabulary.chest_findings, *vocabulary.told_only):
+        votes = _votes(label, evidence)
+        presence, certainty, against = _conclude(label, evidence, votes)
+        summed = _said(label, evidence.impression)
+        if _contradict(summed, dict(votes).get(REPORT)):
+            merged.caveats.append(f"Findings and impression disagree on {display_name(label)}.")
         if presence is None:
             continue
-        said = [s for s in evidence.statements if s.label == label]
-        boxes = evidence.boxes.get(label, [])
+        if summed is not None:
+            votes = (*votes, ("impression", summed))
+        merged.votes[label] = votes
+        merged.caveats += [
+            f"The {way} and the conclusion on {display_name(label)} disagree." for way in against
+        ]
+        if against or {Presence.PRESENT, Presence.ABSENT} <= {vote for _, vote in votes}:
+            merged.disagreements[label] = Disagreement(label, votes, presence)
         if presence is Presence.PRESENT:
-            placed, contradictions = _by_side(label, certainty, said, boxes)
-            findings += placed
-            caveats += contradictions
-            continue
-        words = next((s.sentence for s in said if s.presence is presence), "")
-        kept = tuple(boxes) if presence is Presence.UNDETERMINED else ()
-        findings.append(Finding(label, presence, certainty, None, words, kept))
-    return findings, caveats
+            _place(label, certainty, evidence, merged)
+        else:
+            merged.findings.append(_unplaced(label, presence, certainty, evidence))
+    return merged
 
 
 def check_changes(changes: Iterable[Change], findings: Sequence[Finding]) -> list[str]:
@@ -63,32 +96,37 @@ def check_changes(changes: Iterable[Change], findings: Sequence[Finding]) -> lis
             absent = bool(mine) and all(finding.presence is Presence.ABSENT for finding in mine)
             wrong = absent or bool(there and claimed and not there & claimed)
         if wrong:
-            caveats[f"The comparison and the reading of the current study disagree on {change.label}."] = None
+            name = display_name(change.label)
+            caveats[f"The comparison and the reading of the current study disagree on {name}."] = None
     return list(caveats)
 
 
-def _conclude(label: str, evidence: Evidence) -> tuple[Presence | None, float | None, list[str]]:
-    """Presence by the yes/no answer, else by the report, else by the boxes, checked by the other ways."""
-    others = {
-        "report text": _said(label, evidence),
+def _votes(label: str, evidence: Evidence) -> tuple[tuple[str, Presence], ...]:
+    """What each way says, the yes/no answer first; a way that says nothing has no vote."""
+    probability = evidence.probabilities.get(label)
+    votes = {
+        YES_NO: None if probability is None else _by_probability(probability)[0],
+        REPORT: _said(label, evidence.statements),
         "boxes": _boxed(label, evidence),
         "list of labels": _listed(label, evidence),
     }
-    probability = evidence.probabilities.get(label)
-    if probability is None:
-        ranked = [presence for presence in others.values() if presence is not None]
-        if not ranked:
-            return None, None, []
-        presence, certainty = ranked[0], None
-    else:
-        presence, certainty = _by_probability(probability)
+    return tuple((way, vote) for way, vote in votes.items() if vote is not None)
+
+
+def _conclude(
+    label: str, evidence: Evidence, votes: Sequence[tuple[str, Presence]]
+) -> tuple[Presence | None, float | None, list[str]]:
+    """Presence by the first vote, checked by the others: certainty, and which ways are against it."""
+    if not votes:
+        return None, None, []
+    way, presence = votes[0]
+    certainty = _by_probability(evidence.probabilities[label])[1] if way == YES_NO else None
     if presence is Presence.UNDETERMINED:
         return presence, None, []
-    against = [way for way, other in others.items() if other not in (None, Presence.UNDETERMINED, presence)]
-    doubts = [f"The {way} and the conclusion on {label} disagree." for way in against]
+    against = [way for way, vote in votes[1:] if vote not in (Presence.UNDETERMINED, presence)]
     if len(against) > 1:
-        return Presence.UNDETERMINED, None, doubts
-    return presence, certainty, doubts
+        return Presence.UNDETERMINED, None, against
+    return presence, certainty, against
 
 
 def _by_probability(probability: float) -> tuple[Presence, float | None]:
@@ -99,11 +137,33 @@ def _by_probability(probability: float) -> tuple[Presence, float | None]:
     return Presence.ABSENT, 1 - probability
 
 
-def _said(label: str, evidence: Evidence) -> Presence | None:
-    said = {s.presence for s in evidence.statements if s.label == label}
-    if len(said) > 1:
+def _said(label: str, statements: Iterable[Statement]) -> Presence | None:
+    """What the report says; a denial of one side denies the finding only where the other is denied too."""
+    mine = [statement for statement in statements if statement.label == label]
+    present = {
+        side for s in mine if s.presence is Presence.PRESENT for side in _sides(s.laterality) or (None,)
+    }
+    votes: set[Presence] = set()
+    denied: set[Laterality] = set()
+    for statement in mine:
+        sides = set(_sides(statement.laterality))
+        if statement.presence is not Presence.ABSENT or not sides:
+            votes.add(statement.presence)
+        elif sides & present:
+            return Presence.UNDETERMINED
+        denied |= sides if statement.presence is Presence.ABSENT else set()
+    if not votes and denied == {Laterality.LEFT, Laterality.RIGHT}:
+        return Presence.ABSENT
+    if len(votes) > 1:
         return Presence.UNDETERMINED
-    return next(iter(said), None)
+    return next(iter(votes), None)
+
+
+def _contradict(impression: Presence | None, findings: Presence | None) -> bool:
+    """Whether an impression adds a finding or denies one; that it passes over one is its nature."""
+    if impression is Presence.PRESENT:
+        return findings is not Presence.PRESENT
+    return impression is Presence.ABSENT and findings is Presence.PRESENT
 
 
 def _boxed(label: str, evidence: Evidence) -> Presence | None:
@@ -118,28 +178,36 @@ def _listed(label: str, evidence: Evidence) -> Presence | None:
     return Presence.PRESENT if label in evidence.labels else Presence.ABSENT
 
 
-def _by_side(
-    label: str, certainty: float | None, said: Sequence[Statement], boxes: Sequence[BoundingBox]
-) -> tuple[list[Finding], list[str]]:
+def _unplaced(label: str, presence: Presence, certainty: float | None, evidence: Evidence) -> Finding:
+    words = [s.sentence for s in evidence.statements if s.label == label and s.presence is presence]
+    kept = tuple(evidence.boxes.get(label, ())) if presence is Presence.UNDETERMINED else ()
+    return Finding(label, presence, certainty, None, words[0] if words else "", kept)
+
+
+def _place(label: str, certainty: float | None, evidence: Evidence, merged: Merged) -> None:
     """One finding per side. Text and boxes must agree on it; what only one of them knows is believed."""
-    present = [s for s in said if s.presence is Presence.PRESENT]
+    boxes = evidence.boxes.get(label, [])
+    present = [s for s in evidence.statements if s.label == label and s.presence is Presence.PRESENT]
     words = {side: s.sentence for s in reversed(present) for side in _sides(s.laterality)}
-    evidence = present[0].sentence if present else ""
+    first = present[0].sentence if present else ""
     box_sides = {side for box in boxes for side in _sides(box.laterality)}
     if words and box_sides and not box_sides & set(words):
-        doubt = f"The report text and the boxes place {label} on opposite sides; side and boxes are withheld."
-        return [Finding(label, Presence.PRESENT, certainty, None, evidence)], [doubt]
+        merged.caveats.append(
+            f"The report text and the boxes place {display_name(label)} on opposite sides; "
+            "side and boxes are withheld."
+        )
+        merged.findings.append(Finding(label, Presence.PRESENT, certainty, None, first))
+        return
     sides = sorted(words or box_sides)
     if not sides:
-        return [Finding(label, Presence.PRESENT, certainty, None, evidence, tuple(boxes))], []
-    caveats: list[str] = []
-    if any(side not in sides for side in box_sides):
-        caveats.append(f"A box of {label} on a side that the report text does not name was left out.")
-    findings: list[Finding] = []
+        merged.findings.append(Finding(label, Presence.PRESENT, certainty, None, first, tuple(boxes)))
+    if sides and any(side not in sides for side in box_sides):
+        merged.caveats.append(
+            f"A box of {display_name(label)} on a side that the report text does not name was left out."
+        )
     for n, side in enumerate(sides):
-        mine = [b for b in boxes if b.laterality == side or (b.laterality is None and n == 0)]
-        findings.append(Finding(label, Presence.PRESENT, certainty, side, words.get(side, ""), tuple(mine)))
-    return findings, caveats
+        mine = tuple(b for b in boxes if b.laterality == side or (b.laterality is None and n == 0))
+        merged.findings.append(Finding(label, Presence.PRESENT, certainty, side, words.get(side, ""), mine))
 
 
 def _sides(laterality: Laterality | None) -> tuple[Laterality, ...]:

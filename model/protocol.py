@@ -35,6 +35,18 @@ def gate_question(modality: Modality, vocabulary: Vocabulary, image: int = 0) ->
     return Question(Task.CLASSIFICATION, Form.GATE, phrase(wordings[0]), images=(image,))
 
 
+def lung_questions(vocabulary: Vocabulary, image: int) -> list[Question]:
+    """Ask where the lungs of one radiograph are."""
+    wording = WORDINGS[Modality.CXR, Form.SEGMENTATION][0]
+    lungs = [label for label in vocabulary.chest_organs if label.endswith("lung")]
+    return [
+        Question(
+            Task.SEGMENTATION, Form.SEGMENTATION, phrase(wording, names=(label,)), (label,), images=(image,)
+        )
+        for label in lungs
+    ]
+
+
 def vqa_question(text: str, images: Sequence[int] = (0,)) -> Question:
     """An open question about some images of the sight; what could command the model is stripped of it."""
     wording = WORDINGS[Modality.CXR, Form.VQA][0]

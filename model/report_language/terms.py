@@ -242,6 +242,16 @@ MEDIAN_LABELS = frozenset(
 )
 """Findings without a side, whatever sides their sentence names."""
 
+THORACIC_LABELS = frozenset(
+    {
+        *_LUNG_LABELS,
+        *("pleural effusion", "pneumothorax", "hydropneumothorax", "vascular congestion", "calcified nodule"),
+        *("increased reticular markings/ild pattern", "interstitial lung disease", "granulomatous disease"),
+        *("enlarged hilum", "enlarged cardiac silhouette", "mediastinal widening", "cyst/bullae"),
+    }
+)
+"""Findings that lie in or between the lungs."""
+
 ZONED_LABELS = frozenset({*_LUNG_LABELS, "calcified nodule", "granulomatous disease", "bronchiectasis"})
 """Findings that a zone of the lung can hold."""
 

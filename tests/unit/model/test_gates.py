@@ -1,5 +1,7 @@
 """Pixels that hold nothing to judge are declined, with the reason."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -7,7 +9,7 @@ from numpy.typing import NDArray
 from model.errors import AbstentionError
 from model.gates import check_gate_answer, check_lungs, check_pixels, heart_is_on_the_right
 from model.reading import Modality
-from model.volume import FrameKey, Geometry, PlanarImage, Volume
+from model.volume import FrameKey, Geometry, PlanarImage, View, Volume
 
 RNG = np.random.default_rng(5)
 
@@ -80,6 +82,20 @@ def test_photograph_must_have_the_colours_of_skin() -> None:
         check_pixels(Modality.DERM, [planar(GRADIENT)])
 
 
+def test_photograph_is_no_radiograph() -> None:
+    photograph = GRADIENT[..., None] * np.array([1.0, 0.7, 0.5])
+    with pytest.raises(AbstentionError, match="in colour"):
+        check_pixels(Modality.CXR, [planar(photograph)])
+    check_pixels(Modality.CXR, [planar(np.repeat(GRADIENT[..., None], 3, axis=2))])
+
+
+def test_lateral_view_alone_is_declined() -> None:
+    frontal, lateral = planar(GRADIENT), replace(planar(GRADIENT), view=View.LATERAL)
+    with pytest.raises(AbstentionError, match="no frontal view"):
+        check_pixels(Modality.CXR, [lateral])
+    check_pixels(Modality.CXR, [frontal, lateral])
+
+
 def test_wrong_kind_of_image_is_declined() -> None:
     with pytest.raises(AbstentionError, match="kind"):
         check_pixels(Modality.CT, [planar(GRADIENT)])
@@ -113,10 +129,13 @@ def test_lungs_in_place_pass() -> None:
                 "right lung": lung(slice(0, 60), slice(0, 120)),
                 "left lung": lung(slice(90, 110), slice(20, 60)),
             },
-            "differ",
+            "differ implausibly in size",
         ),
+        ({"right lung": lung(slice(15, 55), slice(0, 50)), "left lung": lung(slice(75, 110), slice(70, 128))},
+         "heights"),
+        ({"right lung": lung(slice(15, 80)), "left lung": lung(slice(50, 110))}, "over each other"),
     ],
-)
+)  # fmt: skip
 def test_implausible_lungs_are_declined(masks: dict[str, NDArray[np.bool_]], reason: str) -> None:
     with pytest.raises(AbstentionError, match=reason):
         check_lungs(masks)

@@ -6,7 +6,7 @@ from accelerate import init_empty_weights
 
 from model.families.medversa import MedVersaFamily
 from model.families.medversa_networks.checkpoint import fill
-from model.families.medversa_networks.footprint import parameters_of
+from model.families.medversa_networks.footprint import footprint, parameters_of
 from model.families.medversa_networks.network import MedVersaNetwork
 from model.families.medversa_networks.sizes import MedVersaSizes
 from model.families.medversa_opening import open_weights
@@ -26,11 +26,12 @@ def load_medversa(folder: Path, device: str, precision: str = "float32") -> MedV
     opened = open_weights(folder)
     network = empty_network(opened.sizes)
     chosen = resolved(wanted, parameters_of(network))
+    need = footprint(network, chosen)
     fill(network, opened.checkpoint, language_dtype(chosen))
     quantize_decoder(network.llama, chosen, device)
     network = network.requires_grad_(False).to(device).eval()
     return MedVersaFamily(
-        identity_of(opened.config), network, opened.tokenizer, opened.config.yes_temperature
+        identity_of(opened.config), network, opened.tokenizer, opened.config.yes_temperature, need=need
     )
 
 

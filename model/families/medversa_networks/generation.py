@@ -95,7 +95,7 @@ def write(
     What `beginning` holds of the prompts is not computed again, and it then holds what these begin with.
     """
     rows, states = open_prompts(network, prompts, beginning or Beginning())
-    scores = network.logits(states).float()
+    scores = network.logits(states)
     pens = [
         _Pen(Written(row), prompt.limit, rules, torch.Generator().manual_seed(rules.seed))
         for row, prompt in zip(scores, prompts, strict=True)
@@ -115,7 +115,7 @@ def write(
         states = rows.read(network, chosen)
         for pen, state in zip(writing, states, strict=True):
             pen.keep(state)
-        scores = network.logits(states).float()
+        scores = network.logits(states)
 
 
 def _chosen(scores: Tensor, rules: WritingRules, chances: Sequence[torch.Generator]) -> Tensor:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 
-from model.families.medversa_loading import empty_network
 from model.families.medversa_networks.generation import WritingRules, Written, write
 from model.families.medversa_networks.key_values import GROWTH
 from model.families.medversa_networks.network import MedVersaNetwork
@@ -38,7 +37,7 @@ def network() -> MedVersaNetwork:
         DEMO, vocabulary=WORDS, hidden=16, feed_forward=32, layers=2, heads=2, lora_rank=4, detection_hidden=8
     )
     torch.manual_seed(3)
-    network = empty_network(sizes).eval()
+    network = MedVersaNetwork(sizes).requires_grad_(False).eval()
     # LoRA starts as nothing; give it something to add.
     for name, parameter in network.llama.named_parameters():
         if "norm" not in name:

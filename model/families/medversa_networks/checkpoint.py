@@ -114,7 +114,8 @@ def misfits(network: MedVersaNetwork, checkpoint: Checkpoint) -> Iterator[str]:
 def fill(network: MedVersaNetwork, checkpoint: Checkpoint, dtype: torch.dtype = torch.float32) -> None:
     """Give an empty network its tensors: the language model in `dtype`, all else in float32.
 
-    A tensor that has the right type already is not copied: it stays mapped to its file.
+    What is large, a tensor of the language model that has the right type already, is not copied: it stays
+    mapped to its file. All else is copied to where arithmetic does not depend on its place in a file.
 
     Raises:
         WeightsError: tensors are missing, unknown or of another shape; every one is named.
@@ -122,7 +123,9 @@ def fill(network: MedVersaNetwork, checkpoint: Checkpoint, dtype: torch.dtype = 
     if problems := sorted(misfits(network, checkpoint)):
         raise WeightsError(f"the weights do not fit, {len(problems)} tensors; {'; '.join(problems)}")
     filled = {
-        own: checkpoint.tensor(name).to(dtype if is_language_model(name) else torch.float32)
+        own: checkpoint.tensor(name).to(dtype)
+        if is_language_model(name)
+        else checkpoint.tensor(name).to(torch.float32, copy=True)
         for name, own in _wanted(network).items()
     }
     network.load_state_dict(filled, strict=False, assign=True)

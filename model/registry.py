@@ -7,6 +7,7 @@ from pathlib import Path
 from model.errors import WeightsError
 from model.families.family import Family
 from model.families.medversa_loading import load_medversa
+from model.precision import Precision
 from model.weights import has_config, read_config
 
 FAMILIES: dict[str, Callable[[Path, str, str], Family]] = {
@@ -23,16 +24,17 @@ SHIPPED: dict[str, str] = {
 """Folders of `model.families` that hold weights shipped with the program."""
 
 
-def load_family(name_or_dir: str, device: str = "cpu", precision: str = "float32") -> Family:
+def load_family(name_or_dir: str, device: str = "cpu", precision: str = Precision.AUTO) -> Family:
     """Load shipped weights by name, or any folder of weights: converted, or a released checkpoint as it is.
 
     Args:
         name_or_dir: see `SHIPPED`, or a folder.
         device: a torch device.
-        precision: of the language model's weights, see `model.precision`; all else is float32.
+        precision: of the language model's weights, a name of `Precision`; all else is float32.
 
     Raises:
-        WeightsError: there is no such name or folder, or the weights are altered or do not fit.
+        WeightsError: there is no such name, folder or precision, or the weights are altered or do not fit.
+        MemoryShortageError: the device has not the memory for them.
     """
     if name_or_dir in SHIPPED:
         with as_file(files("model.families") / SHIPPED[name_or_dir]) as folder:

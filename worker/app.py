@@ -27,7 +27,8 @@ class WorkerProcess:
 
     @cached_property
     def reader(self) -> Reader:
-        return Reader(load_family(self.settings.worker.weights, torch_device(self.settings.worker.device)))
+        settings = self.settings.worker
+        return Reader(load_family(settings.weights, torch_device(settings.device), settings.precision))
 
     @cached_property
     def pipeline(self) -> Pipeline:

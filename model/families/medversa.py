@@ -19,6 +19,7 @@ from model.families.medversa_networks.prefill import Beginning, Prompt
 from model.families.medversa_networks.sizes import MedVersaSizes
 from model.families.medversa_networks.tokenizer import IMAGE, MedVersaTokenizer
 from model.memory import MemoryNeed, free_memory
+from model.precision import Precision
 from model.questions import Form, Question
 from model.reading import Conditions, Modality, ModelIdentity, Task
 from model.transforms import planar_to_grid, volume_to_grid
@@ -60,11 +61,13 @@ class MedVersaFamily:
 
     identity: ModelIdentity
     network: MedVersaNetwork
-    """In evaluation mode, float32."""
+    """In evaluation mode, float32 but for the language model."""
     tokenizer: MedVersaTokenizer
     yes_temperature: float = 1.0
     """Divides the difference of the yes and no scores; fitted on held-out cases."""
     vocabulary: Vocabulary = DEMO
+    precision: Precision = Precision.FLOAT32
+    """Of the language model."""
     need: MemoryNeed | None = None
     """What answers take beside the weights; None where no one counts it."""
     _yes_no: tuple[tuple[int, ...], tuple[int, ...]] = field(init=False)
@@ -79,8 +82,7 @@ class MedVersaFamily:
 
     @property
     def conditions(self) -> Conditions:
-        parameter = self.network.llama.lm_head.weight
-        return Conditions(str(parameter.device), str(parameter.dtype).removeprefix("torch."))
+        return Conditions(str(self._device), str(self.precision))
 
     def look(self, modality: Modality, images: Sequence[PlanarImage | Volume]) -> "MedVersaSight":
         """See `Family.look`. `modality` chooses the planar U-Net of generation v1 and nothing else."""

@@ -10,29 +10,48 @@ from model.families.medversa_networks.footprint import footprint, parameters_of
 from model.families.medversa_networks.network import MedVersaNetwork
 from model.families.medversa_networks.sizes import MedVersaSizes
 from model.families.medversa_opening import open_weights
-from model.precision import named_precision, resolved
-from model.quantized_layers import language_dtype, quantize_decoder
+from model.memory import MemoryNeed, check_fit, free_memory
+from model.precision import Precision, named_precision, resolved
 from model.reading import ModelIdentity
 from model.weights import WeightsConfig
 
+SHORT_PROMPT = 128
+"""Tokens of a request about one image; with the longest answer, what a device must have room for."""
 
-def load_medversa(folder: Path, device: str, precision: str = "float32") -> MedVersaFamily:
+
+def load_medversa(folder: Path, device: str, precision: str = Precision.AUTO) -> MedVersaFamily:
     """Open converted weights or a released checkpoint and fill a network of its sizes.
 
     Raises:
         WeightsError: a file is missing, altered or does not fit, or there is no such precision.
+        MemoryShortageError: the device has not the memory; known before a tensor is read.
     """
     wanted = named_precision(precision)
     opened = open_weights(folder)
     network = empty_network(opened.sizes)
     chosen = resolved(wanted, parameters_of(network))
-    need = footprint(network, chosen)
-    fill(network, opened.checkpoint, language_dtype(chosen))
-    quantize_decoder(network.llama, chosen, device)
-    network = network.requires_grad_(False).to(device).eval()
+    need = checked_need(network, chosen, free_memory(device))
+    fill(network, opened.checkpoint, chosen, device)
     return MedVersaFamily(
-        identity_of(opened.config), network, opened.tokenizer, opened.config.yes_temperature, need=need
+        identity_of(opened.config),
+        network.to(device).eval(),
+        opened.tokenizer,
+        opened.config.yes_temperature,
+        precision=chosen,
+        need=need,
     )
+
+
+def checked_need(network: MedVersaNetwork, precision: Precision, free: int | None) -> MemoryNeed:
+    """Say what an empty network will take; None of `free` bytes is taken for enough.
+
+    Raises:
+        MemoryShortageError: `free` does not suffice to load it and to answer one request about one image.
+    """
+    needs = {p: footprint(network, p) for p in Precision if p is not Precision.AUTO}
+    if free is not None:
+        check_fit(needs, precision, SHORT_PROMPT + network.sizes.max_new_tokens, free)
+    return needs[precision]
 
 
 def empty_network(sizes: MedVersaSizes) -> MedVersaNetwork:

@@ -11,10 +11,13 @@ from model.families.medversa_networks.network import MedVersaNetwork
 from model.families.medversa_networks.released_keys import (
     EMBEDDING,
     HEAD,
+    LANGUAGE,
+    is_adapter,
     is_derived,
-    is_language_model,
     published_name,
 )
+from model.precision import Precision
+from model.quantized_layers import decoder_matrices, language_dtype, quantize_decoder
 from model.tensor_files import Source, TensorFiles
 
 
@@ -111,24 +114,41 @@ def misfits(network: MedVersaNetwork, checkpoint: Checkpoint) -> Iterator[str]:
             yield f"shape of {checkpoint.stored_name(name)}: {shapes[name]}, expected {expected}"
 
 
-def fill(network: MedVersaNetwork, checkpoint: Checkpoint, dtype: torch.dtype = torch.float32) -> None:
-    """Give an empty network its tensors: the language model in `dtype`, all else in float32.
+def fill(
+    network: MedVersaNetwork,
+    checkpoint: Checkpoint,
+    precision: Precision = Precision.FLOAT32,
+    device: str = "cpu",
+) -> None:
+    """Give an empty network its tensors: the language model and its LoRA in `precision`, all else in float32.
 
-    What is large, a tensor of the language model that has the right type already, is not copied: it stays
-    mapped to its file. All else is copied to where arithmetic does not depend on its place in a file.
+    What is large, a tensor of the language model that has the right type already, is not copied on a CPU: it
+    stays mapped to its file. Matrices to be quantized stay mapped as they are stored until each is quantized,
+    so that nothing is ever held twice. All else is copied to where arithmetic does not depend on its place in
+    a file.
 
     Raises:
-        WeightsError: tensors are missing, unknown or of another shape; every one is named.
+        WeightsError: tensors are missing, unknown or of another shape, and every one is named; or
+        `quantize_decoder` cannot.
     """
     if problems := sorted(misfits(network, checkpoint)):
         raise WeightsError(f"the weights do not fit, {len(problems)} tensors; {'; '.join(problems)}")
-    filled = {
-        own: checkpoint.tensor(name).to(dtype)
-        if is_language_model(name)
-        else checkpoint.tensor(name).to(torch.float32, copy=True)
-        for name, own in _wanted(network).items()
-    }
+    matrices = decoder_matrices(network.llama) if precision.is_quantized else ()
+    packed = {id(matrix.weight) for _, matrix in matrices}
+    as_stored = {name for name, parameter in network.named_parameters() if id(parameter) in packed}
+    language = language_dtype(precision)
+    filled: dict[str, Tensor] = {}
+    for name, own in _wanted(network).items():
+        tensor = checkpoint.tensor(name)
+        if not name.startswith(LANGUAGE):
+            tensor = tensor.to(device, torch.float32, copy=True)
+        elif own not in as_stored:
+            tensor = tensor.to(device, language, copy=is_adapter(name))
+        filled[own] = tensor
     network.load_state_dict(filled, strict=False, assign=True)
+    network.requires_grad_(False)
+    del filled
+    quantize_decoder(network.llama, precision, device)
 
 
 def _wanted(network: MedVersaNetwork) -> dict[str, str]:

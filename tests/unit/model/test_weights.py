@@ -99,7 +99,7 @@ def test_language_model_is_loaded_in_the_precision_that_is_asked_for(folder: Pat
     loaded = load_medversa(folder, "cpu", "bfloat16").network
     types = {name: p.dtype for name, p in loaded.named_parameters()}
     for name, dtype in types.items():
-        is_llm = name.startswith("llama_model.") and "lora_" not in name
+        is_llm = name.startswith("llama_model.")
         assert dtype == (torch.bfloat16 if is_llm else torch.float32), name
 
 

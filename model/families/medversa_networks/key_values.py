@@ -1,6 +1,7 @@
 """Keys and values that the language model has computed, in room that is made ahead."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -46,6 +47,15 @@ class KeyValues:
     def only(self, rows: Tensor, first: int) -> "KeyValues":
         """Take the rows numbered in (B',) `rows`, without the positions before `first`."""
         return self._each(self.length - first, lambda kept: kept[rows, :, first : self.length])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Put the rows of parts of equal length under each other."""
+        layers = [
+            (torch.cat([keys for keys, _ in layer]), torch.cat([values for _, values in layer]))
+            for layer in zip(*(part._layers for part in parts), strict=True)
+        ]
+        return cls(parts[0].length, layers)
 
     def _each(self, length: int, change: Callable[[Tensor], Tensor]) -> "KeyValues":
         return KeyValues(length, [(change(keys), change(values)) for keys, values in self._layers])

@@ -14,7 +14,7 @@ from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 from model.families.medversa_networks.generation import WritingRules, Written, write
 from model.families.medversa_networks.key_values import GROWTH
 from model.families.medversa_networks.network import MedVersaNetwork
-from model.families.medversa_networks.prefill import Beginning, Prompt
+from model.families.medversa_networks.prefill import PACK, Beginning, Prompt
 from model.families.medversa_networks.sizes import DEMO
 
 WORDS = 12
@@ -185,6 +185,21 @@ def test_state_of_a_tag_is_computed_from_the_tag_itself(network: MedVersaNetwork
     torch.testing.assert_close(
         torch.stack([state for _, state in answer.states]), expected, atol=1e-4, rtol=0
     )
+
+
+def test_prompts_too_long_for_one_row_are_read_in_several(network: MedVersaNetwork) -> None:
+    drawn = torch.Generator().manual_seed(1)
+    stem = (1, 2, 3)
+    many = [
+        (*stem, *torch.randint(WORDS, (length,), generator=drawn).tolist())
+        for length in (PACK - 9, 20, 5, PACK, 3)
+    ]
+    with counted(network) as count:
+        found = write(network, prompts(network, many, limit=1), replace(FREE, tags=frozenset()))
+    assert len(count.shapes) == 4
+    assert count.positions == sum(map(len, many)) - 4 * len(stem)
+    for text, answer in zip(many, found, strict=True):
+        assert_same(answer, plainly(network, text, replace(FREE, tags=frozenset()), limit=1))
 
 
 # What prompts begin with

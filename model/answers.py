@@ -36,7 +36,7 @@ _DIAGNOSES = {
     "actinic keratosis": r"actinic keratos[ei]s|bowen'?s? disease|intraepithelial carcinoma",
     "basal cell carcinoma": r"basal cell carcinomas?",
     "benign keratosis": r"benign keratos[ei]s|seborrh?oeic keratos[ei]s|seborrheic keratos[ei]s|"
-    r"solar lentig(?:o|ines)|lichen[- ]planus[- ]like keratos[ei]s",
+    r"solar lentigo|solar lentigines|lichen[- ]planus[- ]like keratos[ei]s",
     "dermatofibroma": r"dermatofibromas?",
     "melanoma": r"melanomas?",
     "melanocytic nevus": r"(?:melanocytic )?n(?:a?evus|a?evi)",

@@ -118,6 +118,7 @@ def _answered(family: Family, draft: FreeReading) -> Reading:
         conditions=family.conditions,
         seed=request.seed,
         captions=tuple(draft.captions),
+        disagreements=tuple(draft.disagreements),
     )
 
 

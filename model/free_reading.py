@@ -21,6 +21,7 @@ from model.reading import (
     Change,
     ChangeStatus,
     Comparison,
+    Disagreement,
     Finding,
     Laterality,
     Mask,
@@ -63,6 +64,7 @@ class FreeReading:
     comparison: Comparison | None = None
     narrative: Narrative | None = None
     captions: list[Caption] = field(default_factory=list[Caption])
+    disagreements: list[Disagreement] = field(default_factory=list[Disagreement])
 
     @property
     def image(self) -> PlanarImage | Volume:
@@ -85,6 +87,7 @@ class FreeReading:
         """Merge what was said; adds the caveats of disagreement."""
         merged = merge_findings(self.evidence, self.vocabulary)
         self.caveats += merged.caveats
+        self.disagreements += merged.disagreements.values()
         return (*merged.findings, self.diagnosis) if self.diagnosis else tuple(merged.findings)
 
     def take(self, generation: Generation) -> None:

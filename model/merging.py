@@ -61,6 +61,9 @@ def merge_findings(evidence: Evidence, vocabulary: Vocabulary) -> Merged:
     merged = Merged()
     for label in (*vocabulary.chest_findings, *vocabulary.told_only):
         votes = _votes(label, evidence)
+        if label in vocabulary.told_only:
+            # A list of labels never names it, which denies nothing.
+            votes = tuple(vote for vote in votes if vote[0] == REPORT)
         presence, certainty, against = _conclude(label, evidence, votes)
         summed = _said(label, evidence.impression)
         if _contradict(summed, dict(votes).get(REPORT)):
@@ -188,26 +191,27 @@ def _place(label: str, certainty: float | None, evidence: Evidence, merged: Merg
     """One finding per side. Text and boxes must agree on it; what only one of them knows is believed."""
     boxes = evidence.boxes.get(label, [])
     present = [s for s in evidence.statements if s.label == label and s.presence is Presence.PRESENT]
-    words = {side: s.sentence for s in reversed(present) for side in _sides(s.laterality)}
-    first = present[0].sentence if present else ""
+    words = {side: s for s in reversed(present) for side in _sides(s.laterality)}
+    first, degree = (present[0].sentence, present[0].severity) if present else ("", None)
     box_sides = {side for box in boxes for side in _sides(box.laterality)}
     if words and box_sides and not box_sides & set(words):
         merged.caveats.append(
             f"The report text and the boxes place {display_name(label)} on opposite sides; "
             "side and boxes are withheld."
         )
-        merged.findings.append(Finding(label, Presence.PRESENT, certainty, None, first))
+        merged.findings.append(Finding(label, Presence.PRESENT, certainty, None, first, severity=degree))
         return
     sides = sorted(words or box_sides)
     if not sides:
-        merged.findings.append(Finding(label, Presence.PRESENT, certainty, None, first, tuple(boxes)))
+        merged.findings.append(Finding(label, Presence.PRESENT, certainty, None, first, tuple(boxes), degree))
     if sides and any(side not in sides for side in box_sides):
         merged.caveats.append(
             f"A box of {display_name(label)} on a side that the report text does not name was left out."
         )
     for n, side in enumerate(sides):
         mine = tuple(b for b in boxes if b.laterality == side or (b.laterality is None and n == 0))
-        merged.findings.append(Finding(label, Presence.PRESENT, certainty, side, words.get(side, ""), mine))
+        said, size = (words[side].sentence, words[side].severity) if side in words else ("", None)
+        merged.findings.append(Finding(label, Presence.PRESENT, certainty, side, said, mine, size))
 
 
 def _sides(laterality: Laterality | None) -> tuple[Laterality, ...]:

@@ -164,6 +164,8 @@ class Finding:
     evidence: str = ""
     """The model's own words that say so."""
     boxes: tuple[BoundingBox, ...] = ()
+    severity: str | None = None
+    """The report's own word for size or degree, of a present finding: `small`, `moderate`, …"""
 
 
 @dataclass(frozen=True, slots=True)

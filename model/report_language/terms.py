@@ -159,14 +159,14 @@ ABNORMAL: tuple[Term, ...] = (
     ),
     # heart and mediastinum
     _term(r"cardiomegaly", "enlarged cardiac silhouette"),
-    *_state(_HEART, r"enlarge(?:d|ment)", "enlarged cardiac silhouette"),
+    *_state(_HEART, r"enlarged|enlargement", "enlarged cardiac silhouette"),
     _term(r"pneumomediastinum|mediastinal (?:air|gas)", "pneumomediastinum"),
     _term(r"mediastinal widening", "mediastinal widening"),
-    *_state(_MEDIASTINUM, r"wide(?:ned|ning)?", "mediastinal widening"),
+    *_state(_MEDIASTINUM, r"wide|widened|widening", "mediastinal widening"),
     _term(r"(?:mediastinal|tracheal) (?:shift|deviation|displacement)", "mediastinal displacement"),
     *_state(r"trachea|mediastinum", r"deviat(?:ed|ion)|shift(?:ed)?|displaced", "mediastinal displacement"),
     _term(r"(?:bi)?hilar (?:enlargement|prominence|fullness|(?:lymph)?adenopathy)", "enlarged hilum"),
-    *_state(_HILA, r"enlarge(?:d|ment)|prominen(?:t|ce)|full(?:ness)?", "enlarged hilum"),
+    *_state(_HILA, r"enlarged|enlargement|prominen(?:t|ce)|full(?:ness)?", "enlarged hilum"),
     *_state(_AORTA, r"tortuous|tortuosity|unfolded|unfolding|ectatic|ectasia", "tortuous aorta"),
     *_state(_AORTA + r"|vascular|arterial", r"calcifi(?:ed|cations?)", "vascular calcification"),
     Term(

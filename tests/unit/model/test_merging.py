@@ -118,3 +118,8 @@ def test_demonstration_weights_conclude_on_their_own_names_only() -> None:
     statements = statements_in("Left consolidation. Pneumomediastinum.", DEMO.chest_findings)
     found = merge_findings(Evidence(statements=statements), DEMO).findings
     assert [(f.label, f.laterality) for f in found] == [("consolidation", LEFT)]
+
+
+def test_size_goes_with_its_side() -> None:
+    found = merged("Small right pleural effusion. Large left pleural effusion.").findings
+    assert {f.laterality: f.severity for f in found} == {RIGHT: "small", LEFT: "large"}

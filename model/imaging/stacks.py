@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model.imaging.elements import text, values
+from model.imaging.elements import integer, text, values
 from model.imaging.series import is_axial
 from model.imaging.slices import Slice, plane_tolerance
 
@@ -15,7 +15,8 @@ def stacks_of(slices: Iterable[Slice]) -> list[list[Slice]]:
     """Split slices into stacks, in the order in which they should be tried.
 
     Slices of a stack share series, frame of reference, Stack ID, plane and grid. Where positions repeat,
-    acquisitions and temporal positions are told apart. The order of `slices` does not matter.
+    acquisitions, temporal positions, kernels and multi-frame instances are told apart. The order of
+    `slices` does not matter.
     """
     series: dict[tuple[str, ...], list[Slice]] = {}
     for one in slices:
@@ -42,10 +43,17 @@ def _phases(plane: Sequence[Slice]) -> list[list[Slice]]:
     positions = {tuple(one.position_mm.round(2)) for one in plane}
     if len(positions) == len(plane):
         return [list(plane)]
-    phases: dict[tuple[int, int], list[Slice]] = {}
+    phases: dict[tuple[tuple[int, int], str, str], list[Slice]] = {}
     for one in plane:
-        phases.setdefault(one.acquisition, []).append(one)
+        phases.setdefault((one.acquisition, one.kernel, _multi_frame_source(one)), []).append(one)
     return [_without_twins(phase) for phase in phases.values()]
+
+
+def _multi_frame_source(one: Slice) -> str:
+    """The multi-frame instance, or the concatenation of such; empty for a classic slice."""
+    if (integer(one.ds, "NumberOfFrames") or 1) == 1:
+        return ""
+    return text(one.ds, "ConcatenationUID") or text(one.ds, "SOPInstanceUID")
 
 
 def _without_twins(slices: Sequence[Slice]) -> list[Slice]:

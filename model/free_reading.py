@@ -33,7 +33,7 @@ from model.reading import (
 )
 from model.report_language.changes import changes_in
 from model.report_language.cleaning import clean_report
-from model.report_language.statements import statements_in
+from model.report_language.statements import Statement, statements_in
 from model.segments import mask_on_source, mask_voxels
 from model.vocabulary import Vocabulary
 from model.volume import PlanarImage, Volume
@@ -219,10 +219,12 @@ class FreeReading:
             self.caveats += cleaned.caveats
 
     def _take_labels(self, words: str) -> bool:
+        """A list names what is there; what it leaves out may not have been asked for."""
         parsed = labels_in(words, known=self.vocabulary.chest_findings)
-        if parsed.caveats or parsed.value is None or not words.strip():
+        if parsed.caveats or parsed.value is None:
             return False
-        self.evidence.labels = parsed.value
+        named = [label for label in self.vocabulary.chest_findings if label in parsed.value]
+        self.evidence.statements += [Statement(n, Presence.PRESENT, None, None, words) for n in named]
         self.done[Task.CLASSIFICATION] = None
         return True
 
@@ -236,17 +238,24 @@ class FreeReading:
 
     def _take_statements(self, text: str) -> None:
         statements = statements_in(text, self._told)
-        if self.region is not None and text:
-            self.captions.append(Caption(self.region, text))
-        side = self.region and self.region.laterality
-        for statement in statements:
-            if side and statement.laterality in set(Laterality) - {side, Laterality.BILATERAL}:
-                self.caveats.append(f"The region and the words place {statement.label} on opposite sides.")
-            else:
-                self.evidence.statements.append(statement)
-        if statements and self.region is None:
+        if self.region is not None:
+            self._take_caption(self.region, text, statements)
+            return
+        self.evidence.statements += statements
+        if statements:
             self.narrative = Narrative(text, "")
             self.done[Task.REPORT] = None
+
+    def _take_caption(self, region: BoundingBox, text: str, statements: Sequence[Statement]) -> None:
+        """What a region shows is there; what it does not show may be elsewhere."""
+        if text:
+            self.captions.append(Caption(region, text))
+        opposite = {Laterality.LEFT: Laterality.RIGHT, Laterality.RIGHT: Laterality.LEFT}
+        for statement in statements:
+            if region.laterality and statement.laterality is opposite[region.laterality]:
+                self.caveats.append(f"The region and the words place {statement.label} on opposite sides.")
+            elif statement.presence is Presence.PRESENT:
+                self.evidence.statements.append(statement)
 
 
 def _organs(modality: Modality, vocabulary: Vocabulary) -> tuple[str, ...]:

@@ -26,20 +26,31 @@ def lines_of(reading: Reading, request: ReadingRequest, words: str | None) -> It
             yield f"> {answer.text}"
     if reading.abstention is not None:
         yield from ("", f"Declined: {reading.abstention}")
-    images = Images(request)
-    yield from _section("Findings", [_finding(finding) for finding in reading.findings])
-    boxes = [*reading.boxes, *(box for finding in reading.findings for box in finding.boxes)]
-    yield from _section("Boxes, x1 y1 x2 y2 in pixels", [_box(box, images) for box in boxes])
-    yield from _section("Masks", [_mask(mask, images) for mask in reading.masks])
-    for comparison in reading.comparisons:
-        changes = [f"{named(c.label, c.laterality)}: {c.status}" for c in comparison.changes]
-        yield from _section(f"Since prior {comparison.prior + 1}", changes)
-    yield from _section("Beware", list(reading.caveats))
+    for title, lines in conclusions_of(reading, request):
+        yield from ("", title, *(f"  {line}" for line in lines))
+    if reading.caveats:
+        yield from ("", "Beware", *(f"  {caveat}" for caveat in reading.caveats))
     model = reading.model
     place = f"{reading.conditions.device} {reading.conditions.precision}"
     yield ""
     yield f"{model.name} {model_version(model)}, {place}, medversa-node {software_version()}"
     yield from statements(model)
+
+
+def conclusions_of(reading: Reading, request: ReadingRequest) -> Iterator[tuple[str, list[str]]]:
+    """Say findings, places, sizes and changes, each under its title; nothing that is empty."""
+    images = Images(request)
+    boxes = [*reading.boxes, *(box for finding in reading.findings for box in finding.boxes)]
+    sections = {
+        "Findings": [_finding(finding) for finding in reading.findings],
+        "Boxes, x1 y1 x2 y2 in pixels": [_box(box, images) for box in boxes],
+        "Masks": [_mask(mask, images) for mask in reading.masks],
+        "Regions": [f"{_box(caption.box, images)}: {caption.text}" for caption in reading.captions],
+    }
+    for comparison in reading.comparisons:
+        changes = [f"{named(c.label, c.laterality)}: {c.status}" for c in comparison.changes]
+        sections[f"Since prior {comparison.prior + 1}"] = changes
+    yield from ((title, lines) for title, lines in sections.items() if lines)
 
 
 def _pictures(reading: Reading, request: ReadingRequest) -> Iterator[str]:
@@ -60,11 +71,6 @@ def _extent(image: PlanarImage | Volume) -> str:
         return f"{len(image.voxels)} slices"
     rows, columns = stored_size(image)
     return f"{columns} x {rows} pixels"
-
-
-def _section(title: str, lines: list[str]) -> Iterator[str]:
-    if lines:
-        yield from ("", title, *(f"  {line}" for line in lines))
 
 
 def _finding(finding: Finding) -> str:

@@ -28,6 +28,7 @@ def worker(config: Path | None, concurrency: int, log_level: str, log_json: bool
     app.worker_main([*arguments, "--without-gossip", "--without-mingle", "--hostname", "medversa@%h"])
 
 
+_PRECISIONS = ("auto", "float32", "bfloat16", "int8", "int4")
 _TASKS = (
     "report",
     "classification",
@@ -51,6 +52,9 @@ _TASKS = (
 @click.option("--weights", help="Name of shipped weights, or a folder. Default: as configured.")
 @click.option("--device", help="auto, cpu, cuda or cuda:N. Default: as configured.")
 @click.option(
+    "--precision", type=click.Choice(_PRECISIONS), help="Of the language model. Default: as configured."
+)
+@click.option(
     "--json", "values", type=_FILE, help="Write JSON to this file; - prints it instead of the text."
 )
 @click.option("--picture", type=_FILE, help="Write a PNG with boxes and masks on the image.")
@@ -65,6 +69,7 @@ def ask(
     region: str,
     weights: str | None,
     device: str | None,
+    precision: str | None,
     values: Path | None,
     picture: Path | None,
     objects: Path | None,
@@ -87,6 +92,7 @@ def ask(
     if sum(map(bool, (words, task, region))) != 1:
         raise click.UsageError("give WORDS, or --task, or --region")
     settings = load_settings(config)
+    opened = settings.worker
     configure_logging("ERROR")
     try:
         status = run_ask(
@@ -94,7 +100,9 @@ def ask(
             Demand(" ".join(words), task, region),
             Outputs(values, picture, objects),
             lambda: load_family(
-                weights or settings.worker.weights, torch_device(device or settings.worker.device)
+                weights or opened.weights,
+                torch_device(device or opened.device),
+                precision or opened.precision,
             ),
         )
     except (ModelError, ReportError, WorkerError) as error:

@@ -254,10 +254,12 @@ def test_a_comparison_without_a_prior_is_no_finding() -> None:
     assert any("compares without a prior" in caveat for caveat in reading.caveats)
 
 
-def test_a_list_of_labels_classifies() -> None:
+def test_a_list_of_labels_names_what_is_there_and_denies_nothing() -> None:
     reading = answered(chest(), "consolidation,pleural effusion")
-    present = {f.label for f in reading.findings if f.presence is Presence.PRESENT}
-    assert present == {"consolidation", "pleural effusion"}
+    assert {(f.label, f.presence) for f in reading.findings} == {
+        ("consolidation", Presence.PRESENT),
+        ("pleural effusion", Presence.PRESENT),
+    }
     assert reading.tasks_done == (Task.CLASSIFICATION,)
 
 
@@ -368,6 +370,13 @@ def test_a_region_of_a_turned_image_is_told_as_it_is_hung() -> None:
     turned = image(orientation=Orientation(columns_flipped=True), shape=(224, 224))
     describe_region(family, replace(chest(), images=(turned,)), (0, 0, 112, 56))
     assert family.asked[0].text == "Describe region [168,0,224,112] in <img0>."
+
+
+def test_a_clear_region_denies_nothing_of_the_rest() -> None:
+    family = Says(Generation("The lungs are clear. No pneumothorax.", 0.5))
+    reading = describe_region(family, chest(), (64, 80, 120, 120))
+    assert reading.findings == ()
+    assert reading.captions[0].text == "The lungs are clear. No pneumothorax."
 
 
 def test_words_that_contradict_the_side_of_their_region_are_no_finding() -> None:

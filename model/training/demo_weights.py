@@ -26,7 +26,7 @@ from model.weights import (
     write_config,
 )
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 CARD_FILE = "MODEL_CARD.md"
 _LIBRARIES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "numpy", "scipy", "pillow")
 
@@ -74,7 +74,7 @@ def write_figures(folder: Path, calibration: Iterable[Case], held_out: Iterable[
     write_config(folder, config)
     figures = figures_of(examine(load_medversa(folder, "cpu"), held_out))
     write_config(folder, replace(config, evaluation=figures))
-    (folder / CARD_FILE).write_text(_card(replace(config, evaluation=figures)), encoding="utf-8")
+    (folder / CARD_FILE).write_text(card_of(replace(config, evaluation=figures)), encoding="utf-8")
     return figures
 
 
@@ -116,7 +116,8 @@ def _how(plan: DemoPlan, started_from: ModelIdentity | None) -> dict[str, object
     }
 
 
-def _card(config: WeightsConfig) -> str:
+def card_of(config: WeightsConfig) -> str:
+    """Write the model card in Markdown, its `deviations` from the command included."""
     rows = "\n".join(f"| {name} | {value} |" for name, value in config.evaluation.items())
     started = config.training.get("started_from")
     before = (
@@ -125,6 +126,9 @@ def _card(config: WeightsConfig) -> str:
         if started
         else ""
     )
+    deviations = config.training.get("deviations", [])
+    told = "\n".join(f"- {one}" for one in deviations)
+    beside = f"\n## How they deviate from what the command makes\n\n{told}\n" if deviations else ""
     return f"""# {config.name} {config.version}
 
 Demonstration weights of the MedVersa v0 architecture at preset `{config.preset}`. **Not for clinical use.**
@@ -136,7 +140,7 @@ patient is evidence.
 {before}- sha256 of the weights: `{config.weights_sha256}`
 - language model: base and LoRA were both trained, since no pre-trained base exists at this size
 - yes/no answers are divided by temperature {config.yes_temperature}, fitted on held-out phantoms
-
+{beside}
 ## Figures on held-out phantoms
 
 These figures say how well phantoms were learned. They are not clinical performance.

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -261,11 +262,10 @@ def test_training_goes_on_from_demonstration_weights_only(
     trained: tuple[DemoPlan, Path], tmp_path: Path
 ) -> None:
     _, run = trained
-    for file in (run / "weights").iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    write_config(tmp_path, replace(read_config(tmp_path), demo_weights=False))
+    other = copytree(run / "weights", tmp_path / "other")
+    write_config(other, replace(read_config(other), demo_weights=False))
     with pytest.raises(WeightsError, match="demonstration weights"):
-        demonstration(str(tmp_path))
+        demonstration(str(other))
 
 
 def test_structures_are_recovered_from_what_their_tags_say() -> None:

@@ -13,6 +13,7 @@ from model.families.medversa_opening import open_weights
 from model.memory import MemoryNeed, check_fit, free_memory
 from model.precision import Precision, named_precision, resolved
 from model.reading import ModelIdentity
+from model.vocabulary import VOCABULARIES
 from model.weights import WeightsConfig
 
 SHORT_PROMPT = 128
@@ -37,6 +38,7 @@ def load_medversa(folder: Path, device: str, precision: str = Precision.AUTO) ->
         network.to(device).eval(),
         opened.tokenizer,
         opened.config.yes_temperature,
+        VOCABULARIES["demo" if opened.config.demo_weights else "released"],
         precision=chosen,
         need=need,
     )

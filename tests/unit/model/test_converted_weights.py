@@ -17,6 +17,7 @@ from model.questions import Form, Question
 from model.reading import Modality, Task
 from model.registry import load_family
 from model.tensor_files import source_of, write_tensors
+from model.vocabulary import VOCABULARIES
 from model.volume import PlanarImage, Volume
 from model.weights import CONFIG_FILE, LANGUAGE_MODEL, read_config
 from tests.released_layout import (
@@ -59,6 +60,7 @@ def test_release_and_its_conversion_answer_alike(generation: str, modality: Moda
     first, one = _ask(tmp_path / "released", modality, image)
     second, other = _ask(tmp_path / "converted", modality, image)
     assert first.sizes == second.sizes
+    assert first.vocabulary == second.vocabulary == VOCABULARIES["released"]
     assert first.identity.generation == second.identity.generation == generation
     assert one.text == other.text == "".join(ANSWERS[modality])
     assert one.complete

@@ -21,6 +21,7 @@ from model.families.medversa_networks.sizes import MedVersaSizes, VqaSizes
 from model.families.medversa_saving import save_weights
 from model.registry import load_family
 from model.tensor_files import TensorFiles, source_of, write_tensors
+from model.vocabulary import VOCABULARIES
 from model.weights import (
     ADAPTER,
     CONFIG_FILE,
@@ -80,6 +81,7 @@ def test_saved_weights_are_the_halved_network_again(vqa: VqaSizes | None, tmp_pa
     assert isinstance(loaded, MedVersaFamily)
     assert loaded.identity.name == "small"
     assert loaded.identity.demo_weights
+    assert loaded.vocabulary == VOCABULARIES["demo"]
     assert loaded.identity.generation == written.generation == ("v0" if vqa is None else "v1")
     assert loaded.identity.weights_sha256 == written.weights_sha256
     assert loaded.yes_temperature == 2.0

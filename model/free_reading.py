@@ -248,14 +248,14 @@ class FreeReading:
 
     def _take_caption(self, region: BoundingBox, text: str, statements: Sequence[Statement]) -> None:
         """What a region shows is there; what it does not show may be elsewhere."""
+        opposite = {Laterality.LEFT: Laterality.RIGHT, Laterality.RIGHT: Laterality.LEFT}
+        wrong = region.laterality and opposite[region.laterality]
+        if wrong and any(statement.laterality is wrong for statement in statements):
+            self.caveats.append("The description names the other side than its region and was left out.")
+            return
         if text:
             self.captions.append(Caption(region, text))
-        opposite = {Laterality.LEFT: Laterality.RIGHT, Laterality.RIGHT: Laterality.LEFT}
-        for statement in statements:
-            if region.laterality and statement.laterality is opposite[region.laterality]:
-                self.caveats.append(f"The region and the words place {statement.label} on opposite sides.")
-            elif statement.presence is Presence.PRESENT:
-                self.evidence.statements.append(statement)
+        self.evidence.statements += [s for s in statements if s.presence is Presence.PRESENT]
 
 
 def _organs(modality: Modality, vocabulary: Vocabulary) -> tuple[str, ...]:

@@ -84,12 +84,12 @@ TASK_EXAMPLES = (
         "Region captioning",
         _CHEST,
         Task.REGION_CAPTIONING,
-        region="8%,35%,45%,83%",
+        region="6%,20%,41%,85%",
         kind=rf"(?!{_CHANGE})[^<>]+\.",
         own_words={
-            "please describe what [18,78,101,186] shows": "",
-            "what is there in the area [18,78,101,186]?": "",
-            "can you tell me about the box [18,78,101,186]?": "",
+            "please describe what [13,45,92,190] shows": "",
+            "what is there in the area [13,45,92,190]?": "",
+            "can you tell me about the box [13,45,92,190]?": "",
         },
     ),
     TaskExample(

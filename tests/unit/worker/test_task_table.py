@@ -49,7 +49,7 @@ def test_each_task_has_three_other_wordings() -> None:
         ("Open visual question answering", "how many nodules can you count?", "heart,<DET>.", False, False),
         (
             "Region captioning",
-            "what is there in the area [18,78,101,186]?",
+            "what is there in the area [13,45,92,190]?",
             "The heart is unchanged.",
             False,
             False,

@@ -122,10 +122,8 @@ def chest_protocol() -> Protocol:
     tasks = tuple(task for task in Task if task not in (Task.VQA, Task.REGION_CAPTIONING))
     request = ReadingRequest(Modality.CXR, (current,), tasks, (PriorImages((prior,), 30),))
     questions = questions_for(request, vocabulary)
-    gates = [gate_question(Modality.CXR, vocabulary, n) for n in (0, 1)]
-    first, second = ([gate] if gate else [] for gate in gates)
-    now, then = ([q for q in questions if (q.prior is None) == is_now] for is_now in (True, False))
-    return Protocol((current, prior), [first, now, second, then])
+    gates = [gate for n in (0, 1) if (gate := gate_question(Modality.CXR, vocabulary, n))]
+    return Protocol((current, prior), [gates, questions])
 
 
 class EndMark(StoppingCriteria):

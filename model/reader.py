@@ -10,12 +10,12 @@ from model.answers import has_segment
 from model.consistency import believable_boxes, check_heart
 from model.draft import Draft, narrative_of, take, take_comparison
 from model.errors import AbstentionError, AnswerError
-from model.families.family import Family
+from model.families.family import Family, Generation
 from model.gates import check_gate_answer, check_lesion, check_lungs, check_pixels, heart_is_on_the_right
 from model.merging import check_changes, merge_findings
 from model.protocol import gate_question, lung_questions, prior_images, questions_for
-from model.questions import Question
-from model.reading import Modality, PriorImages, Reading, ReadingRequest, Task
+from model.questions import Form, Question
+from model.reading import Modality, Reading, ReadingRequest, Task
 from model.segments import mask_on_source, mask_voxels
 from model.volume import PlanarImage, Volume
 
@@ -48,11 +48,10 @@ class Reader:
         draft = Draft(request, sight, self._family.vocabulary)
         try:
             check_pixels(request.modality, request.images)
-            _ask_gate(draft, 0)
-            _read_current(draft)
+            comparable = _pass_gates(draft, _comparable(draft))
+            _read(draft, comparable)
         except AbstentionError as exc:
             return self._reading(draft, abstention=str(exc))
-        _compare(draft)
         return self._conclude(draft)
 
     def _conclude(self, draft: Draft) -> Reading:
@@ -94,39 +93,131 @@ class Reader:
         )
 
 
-def _ask_gate(draft: Draft, image: int) -> None:
-    """Ask what the image shows; weights that never learned to say so must find its lungs."""
-    question = gate_question(draft.request.modality, draft.vocabulary, image)
-    if question is None:
-        _look_for_lungs(draft, image)
-        return
-    (generation,) = draft.ask([question])
-    if doubt := check_gate_answer(generation.text, generation.certainty):
-        draft.caveats.append(doubt if image == 0 else f"Of a prior: {doubt}")
-
-
-def _look_for_lungs(draft: Draft, image: int) -> None:
-    """Decline a radiograph without lungs; the protocol's own masks do so for the first image."""
+def _comparable(draft: Draft) -> list[int]:
+    """Priors that can be compared with, as far as dates and pixels tell; a caveat for every other one."""
     request = draft.request
+    if not request.priors:
+        draft.caveats.append(NO_PRIOR)
+    elif request.modality is not Modality.CXR and Task.COMPARISON in request.tasks:
+        draft.caveats.append("This kind of study cannot be compared with a prior.")
+    if request.modality is not Modality.CXR or Task.COMPARISON not in request.tasks:
+        return []
+    fit: list[int] = []
+    for number, prior in enumerate(request.priors):
+        if prior.days_before is None or prior.days_before < 0:
+            _leave_out(draft, number, "the order of the studies in time is not known.")
+        elif _same_pixels(request.images, prior.images):
+            _leave_out(draft, number, "it holds the same image.")
+        else:
+            try:
+                check_pixels(request.modality, prior.images)
+            except AbstentionError as exc:
+                _leave_out(draft, number, str(exc))
+            else:
+                fit.append(number)
+    return fit
+
+
+def _leave_out(draft: Draft, number: int, why: str) -> None:
+    """A prior that cannot be compared costs a caveat, never the reading."""
+    draft.caveats.append(f"No comparison with prior {number + 1}: {why}")
+
+
+def _pass_gates(draft: Draft, priors: Sequence[int]) -> list[int]:
+    """Ask at once what the study's first image and that of each prior show; return the priors that pass.
+
+    Raises:
+        AbstentionError: the study's own image does not.
+    """
+    images = [0, *(prior_images(draft.request, number)[0] for number in priors)]
+    asked = [_gate_questions(draft, image) for image in images]
+    questions = [question for gate in asked for question in gate]
+    answered = iter(draft.ask(questions) if questions else ())
+    passed: list[int] = []
+    for number, gate in zip([None, *priors], asked, strict=True):
+        answers = [next(answered) for _ in gate]
+        try:
+            doubt = _judge_gate(gate, answers)
+        except AbstentionError as exc:
+            if number is None:
+                raise
+            _leave_out(draft, number, str(exc))
+            continue
+        if doubt:
+            draft.caveats.append(doubt if number is None else f"Of a prior: {doubt}")
+        if number is not None:
+            passed.append(number)
+    return passed
+
+
+def _gate_questions(draft: Draft, image: int) -> list[Question]:
+    """What the image shows; weights that never learned to say so are asked for its lungs.
+
+    Those of the study's first image are part of most protocols anyhow.
+    """
+    request = draft.request
+    gate = gate_question(request.modality, draft.vocabulary, image)
+    if gate is not None:
+        return [gate]
     if request.modality is not Modality.CXR or (image == 0 and Task.SEGMENTATION in request.tasks):
-        return
-    questions = lung_questions(draft.vocabulary, image)
+        return []
+    return lung_questions(draft.vocabulary, image)
+
+
+def _judge_gate(questions: Sequence[Question], answers: Sequence[Generation]) -> str | None:
+    """Return a doubt about one image, if there is one.
+
+    Raises:
+        AbstentionError: it is none that the model reads.
+    """
+    if not questions:
+        return None
+    if questions[0].form is Form.GATE:
+        return check_gate_answer(answers[0].text, answers[0].certainty)
     lungs: dict[str, NDArray[np.bool_]] = {}
-    for question, generation in zip(questions, draft.ask(questions), strict=True):
+    for question, generation in zip(questions, answers, strict=True):
         (label,) = question.subjects
         if has_segment(generation.text, label, "<2DSEG>").value and len(generation.masks) == 1:
             lungs[label] = mask_voxels(generation.masks[0], label)[0]
     check_lungs(lungs)
+    return None
 
 
-def _read_current(draft: Draft) -> None:
-    questions = [q for q in questions_for(draft.request, draft.vocabulary) if q.prior is None]
-    if not questions:
-        return
-    for question, generation in zip(questions, draft.ask(questions), strict=True):
-        take(draft, question, generation)
-    if Task.SEGMENTATION in draft.request.tasks:
+def _read(draft: Draft, comparable: Sequence[int]) -> None:
+    """Put all questions of the protocol, comparisons included, at once."""
+    asked = questions_for(draft.request, draft.vocabulary)
+    current = [question for question in asked if question.prior is None]
+    comparisons = [question for question in asked if question.prior in comparable]
+    for question, generation in _answers(draft, current, comparisons):
+        if question.prior is None:
+            take(draft, question, generation)
+        else:
+            take_comparison(draft, generation, question.prior)
+    if Task.SEGMENTATION in draft.request.tasks and current:
         _check_masks(draft)
+
+
+def _answers(
+    draft: Draft, current: Sequence[Question], comparisons: Sequence[Question]
+) -> list[tuple[Question, Generation]]:
+    """Ask together; where that does not fit the model, each comparison alone, so that it costs only itself.
+
+    Raises:
+        AnswerError: the questions about the current study do not fit.
+    """
+    together = [*current, *comparisons]
+    try:
+        return list(zip(together, draft.ask(together) if together else (), strict=True))
+    except AnswerError:
+        if not comparisons:
+            raise
+    answered = list(zip(current, draft.ask(current) if current else (), strict=True))
+    for question in comparisons:
+        try:
+            answered += zip([question], draft.ask([question]), strict=True)
+        except AnswerError as exc:
+            _leave_out(draft, question.prior or 0, str(exc))
+    return answered
 
 
 def _check_masks(draft: Draft) -> None:
@@ -150,38 +241,6 @@ def _check_boxes(draft: Draft) -> None:
             draft.evidence.boxes[label] = kept
         else:
             del draft.evidence.boxes[label]
-
-
-def _compare(draft: Draft) -> None:
-    request = draft.request
-    if not request.priors:
-        draft.caveats.append(NO_PRIOR)
-        return
-    questions = [q for q in questions_for(request, draft.vocabulary) if q.prior is not None]
-    if not questions and Task.COMPARISON in request.tasks:
-        draft.caveats.append("This kind of study cannot be compared with a prior.")
-    for question in questions:
-        if question.prior is not None:
-            _compare_with(draft, question, request.priors[question.prior], question.prior)
-
-
-def _compare_with(draft: Draft, question: Question, prior: PriorImages, number: int) -> None:
-    """Compare with one prior; one that cannot be compared costs a caveat, never the reading."""
-    request, which = draft.request, f"prior {number + 1}"
-    if prior.days_before is None or prior.days_before < 0:
-        draft.caveats.append(f"No comparison with {which}: the order of the studies in time is not known.")
-        return
-    if _same_pixels(request.images, prior.images):
-        draft.caveats.append(f"No comparison with {which}: it holds the same image.")
-        return
-    try:
-        check_pixels(request.modality, prior.images)
-        _ask_gate(draft, prior_images(request, number)[0])
-        (generation,) = draft.ask([question])
-    except (AbstentionError, AnswerError) as exc:
-        draft.caveats.append(f"No comparison with {which}: {exc}")
-        return
-    take_comparison(draft, generation, number)
 
 
 def _same_pixels(current: Sequence[PlanarImage | Volume], prior: Sequence[PlanarImage | Volume]) -> bool:

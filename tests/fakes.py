@@ -17,21 +17,25 @@ from model.volume import PlanarImage, Volume
 SHA256 = "0" * 64
 
 
-Reply = Callable[[Sequence[PlanarImage | Volume], Sequence[Question]], list[Generation]]
-"""Answers questions about the images of the first of them."""
+Reply = Callable[[Sequence[PlanarImage | Volume], Question], Generation]
+"""Answers a question, given the images that it is about."""
 
 
 @dataclass(frozen=True, slots=True)
 class FakeSight:
-    """Hands questions on, with the images that they are about."""
+    """Hands each question on, with the images that it is about, and counts what comes together."""
 
     images: tuple[PlanarImage | Volume, ...]
     reply: Reply
+    calls: list[int] = field(default_factory=list[int])
+    """Questions of each call."""
 
     def answer(self, questions: Sequence[Question]) -> list[Generation]:
-        about = questions[0].images
-        shown = self.images if about is None else tuple(self.images[n] for n in about)
-        return self.reply(shown, questions)
+        self.calls.append(len(questions))
+        return [self.reply(self._shown(question), question) for question in questions]
+
+    def _shown(self, question: Question) -> tuple[PlanarImage | Volume, ...]:
+        return self.images if question.images is None else tuple(self.images[n] for n in question.images)
 
 
 @dataclass(slots=True)
@@ -53,13 +57,11 @@ class FakeFamily:
     vocabulary: ClassVar[Vocabulary] = DEMO
 
     def look(self, modality: Modality, images: Sequence[PlanarImage | Volume]) -> "FakeSight":
-        return FakeSight(tuple(images), self._answers)
+        return FakeSight(tuple(images), self._reply)
 
-    def _answers(
-        self, images: Sequence[PlanarImage | Volume], questions: Sequence[Question]
-    ) -> list[Generation]:
-        self.calls += [question.text for question in questions]
-        return [self._answer(question.text, images[0]) for question in questions]
+    def _reply(self, images: Sequence[PlanarImage | Volume], question: Question) -> Generation:
+        self.calls.append(question.text)
+        return self._answer(question.text, images[0])
 
     def _answer(self, question: str, image: PlanarImage | Volume) -> Generation:
         if question.startswith("What does"):

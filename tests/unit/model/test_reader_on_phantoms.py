@@ -63,7 +63,7 @@ class TruthfulFamily:
         self._answers[canonical(Form.DIFFERENCE, priors=1)] = Generation(change, 0)
 
     def look(self, modality: Modality, images: Sequence[PlanarImage | Volume]) -> Sight:
-        return FakeSight(tuple(images), lambda _, asked: [self._answers[q.text] for q in asked])
+        return FakeSight(tuple(images), lambda _, question: self._answers[question.text])
 
     def _of_view(self, view: ChestView) -> list[tuple[str, Generation]]:
         findings = visible_findings(view)

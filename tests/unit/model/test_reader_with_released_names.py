@@ -48,7 +48,7 @@ class ReleasedFamily:
     asked: list[Question] = field(default_factory=list[Question])
 
     def look(self, modality: Modality, images: Sequence[PlanarImage | Volume]) -> Sight:
-        return FakeSight(tuple(images), lambda _, questions: [self._answer(q) for q in questions])
+        return FakeSight(tuple(images), lambda _, question: self._answer(question))
 
     def _answer(self, question: Question) -> Generation:
         self.asked.append(question)

@@ -1,8 +1,8 @@
 """Seconds of a whole chest protocol against one `generate` per request: `python -m benchmarks.protocol`.
 
 The plain side does what a script around a vision-language model does: for each request it encodes the images,
-reads the whole prompt and lets transformers write, one answer at a time. Both sides use the same network and
-must write the same answers; they take turns.
+reads the whole prompt and lets transformers write, one answer at a time. Both sides use the same weights and
+must write the same answers; they take turns. Only our side multiplies by oneDNN (`model.onednn_linear`).
 
 Preset `demo` is the shipped weights. Preset `160m` has random weights, which end no answer by themselves and
 call no tags: both sides then write as many tokens as such an answer typically has (`TYPICAL`) and mask each
@@ -10,6 +10,7 @@ organ.
 """
 
 import argparse
+import copy
 import json
 import platform
 import statistics
@@ -30,7 +31,9 @@ from model.families.medversa import MedVersaFamily
 from model.families.medversa_networks.generation import Written
 from model.families.medversa_networks.network import MedVersaNetwork
 from model.families.medversa_networks.sizes import DEMO
+from model.onednn_linear import multiply_by_onednn
 from model.protocol import gate_question, questions_for
+from model.quantized_layers import decoder_matrices
 from model.questions import Form, Question
 from model.reading import Modality, PriorImages, ReadingRequest, Task
 from model.registry import load_family
@@ -170,6 +173,16 @@ def one_generate(family: MedVersaFamily, images: Sequence[PlanarImage], question
     return family.outcome(written, seen[0])
 
 
+def as_transformers_has_it(family: MedVersaFamily) -> MedVersaFamily:
+    """The same weights behind the library's own matrices."""
+    network = copy.deepcopy(family.network)
+    for name, matrix in list(decoder_matrices(network.llama)):
+        plain = nn.Linear(matrix.in_features, matrix.out_features, bias=False, device="meta")
+        plain.weight = matrix.weight
+        network.llama.set_submodule(name, plain)
+    return replace(family, network=network)
+
+
 @contextmanager
 def timed(family: MedVersaFamily) -> Iterator[Parts]:
     """Measure the parts of whatever runs inside, by the modules that both sides call."""
@@ -228,6 +241,8 @@ def family_of(preset: str, device: str) -> MedVersaFamily:
         return family
     torch.manual_seed(0)
     network = MedVersaNetwork(OF_160M).requires_grad_(False).eval().to(device)
+    if torch.device(device).type == "cpu":
+        multiply_by_onednn(network.llama)
     endless = replace(family.tokenizer, stop_sequences=((-1,),))
     return RandomFamily(family.identity, network, endless, vocabulary=family.vocabulary)
 
@@ -246,17 +261,18 @@ def check_equal(shared: list[Generation], plain: list[Generation]) -> None:
 def measure(preset: str, repeats: int, device: str) -> dict[str, list[dict[str, float]]]:
     """Time both sides in turns; a short one of each goes before, unmeasured."""
     family, protocol = family_of(preset, device), chest_protocol()
+    usual = as_transformers_has_it(family)
     warm = Protocol(protocol.images, [call[:2] for call in protocol.calls])
     warm.shared(family)
-    warm.plain(family)
+    warm.plain(usual)
     rows: dict[str, list[dict[str, float]]] = {"shared": [], "plain": []}
     for _ in range(repeats):
         with timed(family) as parts:
             shared = protocol.shared(family)
         parts.tokens = sum(len(generation.token_probabilities) for generation in shared)
         rows["shared"].append(asdict(parts))
-        with timed(family) as parts:
-            plain = protocol.plain(family)
+        with timed(usual) as parts:
+            plain = protocol.plain(usual)
         parts.tokens = sum(len(generation.token_probabilities) for generation in plain)
         rows["plain"].append(asdict(parts))
         check_equal(shared, plain)

@@ -89,11 +89,11 @@ class MedVersaFamily:
         return MedVersaSight(self, modality, tuple(images))
 
     def answer(
-        self, prompts: Sequence[Prompt], image: SeenImage, beginning: Beginning
+        self, prompts: Sequence[Prompt], firsts: Sequence[SeenImage], beginning: Beginning
     ) -> Iterator[Generation]:
-        """Answer prompts whose boxes and masks lie on `image`."""
-        for written in write(self.network, prompts, self._rules, beginning):
-            yield self.outcome(written, image)
+        """Answer prompts; boxes and masks of each lie on the image that stands for it in `firsts`."""
+        for written, first in zip(write(self.network, prompts, self._rules, beginning), firsts, strict=True):
+            yield self.outcome(written, first)
 
     def limit(self, question: Question) -> int:
         """Most tokens of an answer."""
@@ -234,6 +234,7 @@ class _Asked:
     number: int
     question: Question
     ids: list[int]
+    views: tuple[_View, ...]
 
     @property
     def expected_length(self) -> tuple[bool, int]:
@@ -254,27 +255,32 @@ class MedVersaSight:
     @torch.inference_mode()
     def answer(self, questions: Sequence[Question]) -> list[Generation]:
         """See `Sight.answer`."""
-        groups: dict[tuple[_View, ...], list[_Asked]] = {}
+        groups: dict[bool, list[_Asked]] = {}
         for number, question in enumerate(questions):
             about = tuple(range(len(self.images))) if question.images is None else question.images
             closely = self.family.looks_closely(question, [self.images[n] for n in about])
             ids = self.family.ids(question, len(about), closely=closely)
-            groups.setdefault(tuple((n, closely) for n in about), []).append(_Asked(number, question, ids))
+            views = tuple((n, closely) for n in about)
+            groups.setdefault(closely, []).append(_Asked(number, question, ids, views))
         answers: dict[int, Generation] = {}
-        for views, asked in groups.items():
-            seen = self._see(views)
+        for asked in groups.values():
+            self._see([view for one in asked for view in one.views])
             for batch in self._batches(sorted(asked, key=lambda one: one.expected_length)):
-                prompts = [self.family.prompt(one.question, one.ids, seen) for one in batch]
-                generations = self.family.answer(prompts, seen[0][1], self._beginning)
+                prompts = [self._prompt(one) for one in batch]
+                firsts = [self._seen[one.views[0]] for one in batch]
+                generations = self.family.answer(prompts, firsts, self._beginning)
                 answers.update(zip([one.number for one in batch], generations, strict=True))
         return [answers[n] for n in range(len(questions))]
 
-    def _see(self, views: tuple[_View, ...]) -> list[tuple[_View, SeenImage]]:
+    def _see(self, views: Sequence[_View]) -> None:
+        """Encode what was not seen before; all `views` are close ones, or none is."""
         new = [view for view in dict.fromkeys(views) if view not in self._seen]
         images, closely = [self.images[n] for n, _ in new], any(closely for _, closely in new)
-        seen = self.family.see(images, self.modality, closely=closely)
-        self._seen.update(zip(new, seen, strict=True))
-        return [(view, self._seen[view]) for view in views]
+        self._seen.update(zip(new, self.family.see(images, self.modality, closely=closely), strict=True))
+
+    def _prompt(self, asked: _Asked) -> Prompt:
+        seen = [(view, self._seen[view]) for view in asked.views]
+        return self.family.prompt(asked.question, asked.ids, seen)
 
     def _batches(self, asked: Sequence[_Asked]) -> Iterator[list[_Asked]]:
         longest = max(len(one.ids) + self.family.limit(one.question) for one in asked)

@@ -11,6 +11,7 @@ from model.families.medversa_networks.network import MedVersaNetwork
 from model.families.medversa_networks.sizes import MedVersaSizes
 from model.families.medversa_opening import open_weights
 from model.memory import MemoryNeed, check_fit, free_memory
+from model.onednn_linear import multiply_by_onednn
 from model.precision import Precision, named_precision, resolved
 from model.reading import ModelIdentity
 from model.vocabulary import VOCABULARIES
@@ -33,6 +34,8 @@ def load_medversa(folder: Path, device: str, precision: str = Precision.AUTO) ->
     chosen = resolved(wanted, parameters_of(network))
     need = checked_need(network, chosen, free_memory(device))
     fill(network, opened.checkpoint, chosen, device)
+    if chosen is Precision.FLOAT32:
+        multiply_by_onednn(network.llama)
     return MedVersaFamily(
         identity_of(opened.config),
         network.to(device).eval(),

@@ -1,5 +1,6 @@
 """The command `doctor`: one check per line, each with what to do about it."""
 
+import json
 import os
 import shutil
 import socket
@@ -134,17 +135,19 @@ def _port(settings: NodeSettings) -> Check:
 def _weights(settings: NodeSettings) -> Check:
     """Look for files only: this command must not load torch."""
     name = settings.worker.weights
-    folders = [Path(name)]
+    folders = [Path(name), *_shipped(name)]
+    found = [file for folder in folders for file in sorted(folder.rglob("*.safetensors"))]
+    detail = str(found[0].parent) if found else f"{name} not found"
+    return Check("weights", bool(found), detail, "run `medversa-node weights info`, or set worker.weights")
+
+
+def _shipped(name: str) -> Iterator[Path]:
+    """Find the folder of weights that came with the program under a name."""
     spec = find_spec("model")
-    if spec is not None and spec.submodule_search_locations:
-        folders += [Path(place) / "weights" / name for place in spec.submodule_search_locations]
-    found = [file for folder in folders if folder.exists() for file in _safetensors(folder)]
-    detail = str(found[0]) if found else f"{name} not found"
-    return Check("weights", bool(found), detail, "run `medversa-node weights`, or set worker.weights")
-
-
-def _safetensors(place: Path) -> list[Path]:
-    return sorted(place.glob("*.safetensors")) if place.is_dir() else [place]
+    for place in (spec.submodule_search_locations if spec is not None else None) or ():
+        for file in Path(place).glob("families/*/config.json"):
+            if json.loads(file.read_text(encoding="utf-8")).get("name") == name:
+                yield file.parent
 
 
 def _folder(name: str, folder: Path) -> Check:

@@ -117,6 +117,12 @@ def test_doctor_says_what_is_missing_and_what_to_do(config: Path) -> None:
     assert output.count("->") >= 2
 
 
+def test_doctor_finds_the_weights_that_come_with_the_program(config: Path) -> None:
+    _, output = invoke("doctor", "--config", str(config))
+
+    assert "ok      weights:" in output
+
+
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_doctor_asks_every_peer(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_each_image_is_encoded_once_and_those_of_a_call_together(family: MedVers
         sight.answer([question("?")])
         sight.answer([question("?", (0, 1)), question("Yes?", (1,)), question("?", (2, 0))])
         sight.answer([question("?", (0, 2))])
-    assert [shape[0] for shape in shapes] == [1, 1, 1]
+    assert [shape[0] for shape in shapes] == [1, 2]
     with calls_of(family.network.visual_encoder_2d) as shapes:
         family.look(Modality.CXR, [picture(0), picture(1)]).answer([question("?", (0, 1))])
     assert [shape[0] for shape in shapes] == [2]

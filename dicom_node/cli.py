@@ -1,5 +1,6 @@
 """The command `medversa-node`: finds subcommands by entry point and imports only the one that is called."""
 
+import logging
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -59,3 +60,5 @@ def _load(entry: EntryPoint) -> click.Command:
 @click.version_option(package_name="medversa-node")
 def main() -> None:
     """An AI node for radiology: receives studies by C-STORE, reads them, answers in DICOM."""
+    # peft loads it wherever it is installed, and it asks for a package that fetches kernels from a hub.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

@@ -45,7 +45,7 @@ def _release(folder: Path, generation: str, modality: Modality) -> dict[str, Ten
 def _ask(weights: Path, modality: Modality, image: PlanarImage | Volume) -> tuple[MedVersaFamily, object]:
     family = load_family(str(weights))
     assert isinstance(family, MedVersaFamily)
-    question = Question(modality, Task.SEGMENTATION, Form.SEGMENTATION, "Segment the liver.")
+    question = Question(Task.SEGMENTATION, Form.SEGMENTATION, "Segment the liver.", ("liver",))
     (answer,) = family.look(modality, [image]).answer([question])
     return family, answer
 

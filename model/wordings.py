@@ -8,6 +8,20 @@ from collections.abc import Mapping
 from model.questions import Form
 from model.reading import Modality
 
+_SEGMENTATION = (
+    "Segment the {name}.",
+    "Segment {name}.",
+    "Segment the {name} in {image}.",
+    "Outline the {name}.",
+    "Give the mask of the {name}.",
+    "Delineate the {name} in {image}.",
+    "Contour the {name}.",
+    "Please segment the {name}.",
+    "Produce a segmentation mask of the {name}.",
+    "Show the extent of the {name} in {image}.",
+)
+"""Of what an image shows once: an organ of the abdomen, a lesion."""
+
 WORDINGS: Mapping[tuple[Modality, Form], tuple[str, ...]] = {
     (Modality.CXR, Form.GATE): (
         "What does {image} show?",
@@ -153,18 +167,7 @@ WORDINGS: Mapping[tuple[Modality, Form], tuple[str, ...]] = {
         "Tell me about the area {box} in {image}.",
         "Look at {box} in {image} and describe it.",
     ),
-    (Modality.CT, Form.SEGMENTATION): (
-        "Segment the {name}.",
-        "Segment {name}.",
-        "Segment the {name} in {image}.",
-        "Outline the {name}.",
-        "Give the mask of the {name}.",
-        "Delineate the {name} in {image}.",
-        "Contour the {name}.",
-        "Please segment the {name}.",
-        "Produce a segmentation mask of the {name}.",
-        "Show the extent of the {name} in {image}.",
-    ),
+    (Modality.CT, Form.SEGMENTATION): _SEGMENTATION,
     (Modality.DERM, Form.DIAGNOSIS): (
         "What is primary diagnosis?",
         "What is the primary diagnosis?",
@@ -177,18 +180,7 @@ WORDINGS: Mapping[tuple[Modality, Form], tuple[str, ...]] = {
         "What kind of lesion is it?",
         "Give the diagnosis for {image}.",
     ),
-    (Modality.DERM, Form.SEGMENTATION): (
-        "Segment the {name}.",
-        "Segment {name}.",
-        "Segment the {name} in {image}.",
-        "Outline the {name}.",
-        "Give the mask of the {name}.",
-        "Delineate the {name} in {image}.",
-        "Contour the {name}.",
-        "Please segment the {name}.",
-        "Produce a segmentation mask of the {name}.",
-        "Show the extent of the {name} in {image}.",
-    ),
+    (Modality.DERM, Form.SEGMENTATION): _SEGMENTATION,
 }
 
 FREE_WORDINGS: Mapping[tuple[Modality, Form], tuple[str, ...]] = {

@@ -38,7 +38,7 @@ def random_case(seed: int) -> ChestCase:
     """Two views whose findings are related only by chance; the changes follow from them."""
     rng = np.random.default_rng(seed)
     now, before = random_view(rng), random_view(rng)
-    key: Any = lambda f: (f.label, f.laterality, f.zone)  # noqa: E731
+    key: Any = lambda f: (f.label, f.laterality, f.zone)  # noqa: E731  # used twice, named once
     seen_now, seen_before = {key(f) for f in now.findings}, {key(f) for f in before.findings}
     changes: list[ChangeTruth] = []
     for place in sorted(seen_now | seen_before, key=str):

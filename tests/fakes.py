@@ -96,7 +96,7 @@ class FakeFamily:
         text = "".join(f"{name},<DET>." if name in PLACES else f"{name},<N/A>." for name in names)
         scale = np.array([rows, columns, rows, columns])
         boxes = tuple(tuple(float(v) for v in np.array(PLACES[name]) * scale) for name in seen)
-        return Generation(text, 0.5, boxes=boxes)  # type: ignore[arg-type]
+        return Generation(text, 0.5, boxes=boxes)
 
 
 PLACES = {

@@ -52,7 +52,7 @@ class Answered:
         """x1, y1, x2, y2 in stored pixels."""
         found = [*self.values["boxes"], *(b for f in self.values["findings"] for b in f["boxes"])]
         (corners,) = [item["corners"] for item in found if item["label"] == label]
-        return tuple(corners)  # type: ignore[return-value]
+        return tuple(corners)
 
     def masks(self) -> Masks:
         """(K, Rows, Columns) by label from the segmentation, slices in the order of the sources."""

@@ -133,7 +133,7 @@ def send(study: WrittenStudy, port: int, log: Path) -> None:
         own = find_program("medversa-node") or "medversa-node"
         command = [own, "send", "--called", AE_TITLE, "--host", "127.0.0.1", "--port", str(port)]
     with log.open("ab") as output:
-        subprocess.run([*command, *files], stdout=output, stderr=output, check=False)  # noqa: S603
+        subprocess.run([*command, *files], stdout=output, stderr=output, check=False)  # noqa: S603  # our own command
 
 
 def _walk(console: Console, site: Site, studies: Sequence[WrittenStudy], timeout_s: float) -> list[Outcome]:

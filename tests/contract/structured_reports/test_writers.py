@@ -84,7 +84,7 @@ def test_ohif_draws_every_box(report: Dataset):
 
 
 def test_ohif_loses_no_box_when_it_merges_groups_by_tracking_uid(report: Dataset):
-    uids = [child(group, "112040").UID for group in groups(report) if child(group, "111030")]  # type: ignore[union-attr]
+    uids = [child(group, "112040").UID for group in groups(report) if child(group, "111030")]
     assert len(uids) == len(set(uids))
 
 

@@ -259,7 +259,7 @@ def test_missing_uid_in_the_request_is_answered(node: NodeProcess) -> None:
         association._reactor_checkpoint.set()
 
     assert answer is not None
-    assert answer.Status == 0xC000  # type: ignore[union-attr]
+    assert answer.Status == 0xC000
 
 
 def test_pdu_longer_than_agreed_is_cut_off(node: NodeProcess) -> None:

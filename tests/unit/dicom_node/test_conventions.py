@@ -149,12 +149,9 @@ def test_group_is_committed_in_one_go() -> None:
         assert release.wait(10)
         return [item * 2 for item in group]
 
-    committer: GroupCommit[int, int] = GroupCommit(commit)  # type: ignore[arg-type]
+    committer: GroupCommit[int, int] = GroupCommit(commit)
     results: dict[int, int] = {}
-    threads = [
-        threading.Thread(target=lambda n=n: results.__setitem__(n, committer(n)))  # type: ignore[misc]
-        for n in range(5)
-    ]
+    threads = [threading.Thread(target=lambda n=n: results.__setitem__(n, committer(n))) for n in range(5)]
     threads[0].start()
     assert entered.wait(10)
     for thread in threads[1:]:

@@ -38,7 +38,7 @@ class FakeReceiver:
         )
 
     def _store(self, event: evt.Event) -> int:
-        self.received.append(event.request.DataSet.getvalue())  # type: ignore[union-attr]
+        self.received.append(event.request.DataSet.getvalue())
         return self.statuses.pop(0)
 
 

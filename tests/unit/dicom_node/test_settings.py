@@ -115,7 +115,7 @@ def test_every_field_is_documented() -> None:
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        NodeSettings().node.port = 1  # type: ignore[misc]
+        NodeSettings().node.port = 1
 
 
 def test_precision_is_one_that_the_model_knows(tmp_path: Path) -> None:

@@ -38,11 +38,11 @@ def test_name_then_file_then_row_are_made_durable_in_this_order(
 
     def spy_admit(arrivals: object) -> object:
         steps.append("row")
-        return admit(arrivals)  # type: ignore[arg-type]
+        return admit(arrivals)
 
     monkeypatch.setattr(os, "fsync", spy_fsync)
     monkeypatch.setattr(os, "open", spy_open)
-    sender.intake.commit = GroupCommit(spy_admit)  # type: ignore[arg-type]
+    sender.intake.commit = GroupCommit(spy_admit)
     sender.send(dataset())
     sender.send(dataset())
 

@@ -87,7 +87,7 @@ def mask(*corners: int, slices: int = 1, only: slice = slice(None)) -> NDArray[n
 
 
 def answered(request: ReadingRequest, text: str, words: str = "Please.", **drawn: object) -> Reading:
-    return ask(Says(Generation(text, 0.5, **drawn)), request, words)  # type: ignore[arg-type]
+    return ask(Says(Generation(text, 0.5, **drawn)), request, words)
 
 
 RIGHT_LUNG, LEFT_LUNG, HEART = (20, 15, 90, 55), (20, 75, 90, 110), (50, 50, 90, 80)

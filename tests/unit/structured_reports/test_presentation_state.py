@@ -73,7 +73,7 @@ def test_boxes_are_those_of_the_report(chest_results: tuple[Dataset, ...]):
         for shape in annotation.GraphicObjectSequence
     }
     said = {
-        child(group, "112040").UID: [round(float(v), 3) for v in child(group, "111030").GraphicData]  # type: ignore[union-attr]
+        child(group, "112040").UID: [round(float(v), 3) for v in child(group, "111030").GraphicData]
         for group in groups(report)
         if child(group, "111030")
     }

@@ -192,7 +192,7 @@ def test_class_wider_than_its_code_says_so():
 def test_certainty_and_its_one_box_share_a_tracking_uid(chest_report: Dataset):
     uids = [
         child(group, "112040").UID for group in groups(chest_report) if finding_value(group) == "786838002"
-    ]  # type: ignore[union-attr]
+    ]
     assert len(uids) == 2
     assert len(set(uids)) == 1
 
@@ -206,7 +206,7 @@ def test_several_boxes_of_a_finding_are_things_of_their_own():
         (Task.CLASSIFICATION,),
         findings=(Finding("lung nodule", Presence.PRESENT, 0.8, boxes=boxes),),
     )
-    uids = [child(group, "112040").UID for group in groups(report_of(reading, ds))]  # type: ignore[union-attr]
+    uids = [child(group, "112040").UID for group in groups(report_of(reading, ds))]
     assert len(set(uids)) == 4
 
 
@@ -214,7 +214,7 @@ def test_tracking_uid_is_unique_within_a_template(chest_report: Dataset):
     seen: set[tuple[str, str]] = set()
     for group in groups(chest_report):
         has_region = any(item.ValueType in {"SCOORD"} for item in group.ContentSequence)
-        key = (child(group, "112040").UID, str(has_region))  # type: ignore[union-attr]
+        key = (child(group, "112040").UID, str(has_region))
         assert key not in seen
         seen.add(key)
 
@@ -222,13 +222,13 @@ def test_tracking_uid_is_unique_within_a_template(chest_report: Dataset):
 def test_highdicom_reads_the_groups_back(chest_report: Dataset, tmp_path: Path):
     reread(chest_report, tmp_path)
     report = hd.sr.srread(tmp_path / f"{chest_report.SOPInstanceUID}.dcm")
-    assert len(report.content.get_planar_roi_measurement_groups()) == 8  # type: ignore[attr-defined]
-    assert len(report.content.get_image_measurement_groups()) == 4  # type: ignore[attr-defined]
-    assert len(report.content.get_volumetric_roi_measurement_groups()) == 0  # type: ignore[attr-defined]
-    for group in report.content.get_image_measurement_groups():  # type: ignore[attr-defined]
-        assert len(report.content.get_image_measurement_groups(tracking_uid=group.tracking_uid)) == 1  # type: ignore[attr-defined]
-    for group in report.content.get_planar_roi_measurement_groups():  # type: ignore[attr-defined]
-        assert len(report.content.get_planar_roi_measurement_groups(tracking_uid=group.tracking_uid)) == 1  # type: ignore[attr-defined]
+    assert len(report.content.get_planar_roi_measurement_groups()) == 8
+    assert len(report.content.get_image_measurement_groups()) == 4
+    assert len(report.content.get_volumetric_roi_measurement_groups()) == 0
+    for group in report.content.get_image_measurement_groups():
+        assert len(report.content.get_image_measurement_groups(tracking_uid=group.tracking_uid)) == 1
+    for group in report.content.get_planar_roi_measurement_groups():
+        assert len(report.content.get_planar_roi_measurement_groups(tracking_uid=group.tracking_uid)) == 1
 
 
 def test_report_names_segmentation_and_presentation_state_as_evidence(chest_results: tuple[Dataset, ...]):
@@ -348,7 +348,7 @@ def test_two_findings_of_one_name_are_two_things():
         for low, high in (((0.1, 0.1), (0.2, 0.2)), ((0.5, 0.5), (0.6, 0.6)))
     )
     report = report_of(Reading(Modality.CXR, MODEL, (Task.CLASSIFICATION,), findings=nodules), ds)
-    uids = [child(group, "112040").UID for group in groups(report)]  # type: ignore[union-attr]
+    uids = [child(group, "112040").UID for group in groups(report)]
     assert len(uids) == 4
     assert len(set(uids)) == 2
 

@@ -165,7 +165,7 @@ def test_both_kidneys_are_right_and_left(ct_results: tuple[Dataset, ...]):
 def test_segment_and_report_share_tracking(ct_results: tuple[Dataset, ...]):
     segments = {(s.TrackingID, s.TrackingUID) for s in only(ct_results, "SEG").SegmentSequence}
     said = {
-        (child(group, "112039").TextValue, child(group, "112040").UID)  # type: ignore[union-attr]
+        (child(group, "112039").TextValue, child(group, "112040").UID)
         for group in groups(only(ct_results, "SR"))
     }
     assert segments == said
@@ -177,8 +177,8 @@ def test_volume_in_the_report_is_that_of_the_segment_in_the_file(
     segmentation = read(only(ct_results, "SEG"), tmp_path)
     volume = segmentation.get_volume(combine_segments=False)
     for group in groups(only(ct_results, "SR")):
-        number = int(child(group, "121191").ReferencedSOPSequence[0].ReferencedSegmentNumber)  # type: ignore[union-attr]
-        measured = child(group, "118565006").MeasuredValueSequence[0]  # type: ignore[union-attr]
+        number = int(child(group, "121191").ReferencedSOPSequence[0].ReferencedSegmentNumber)
+        measured = child(group, "118565006").MeasuredValueSequence[0]
         expected_cm3 = volume.array[..., number - 1].sum() * volume.voxel_volume / 1000
         assert float(measured.NumericValue) == pytest.approx(expected_cm3, rel=1e-3)
         assert measured.MeasurementUnitsCodeSequence[0].CodeValue == "cm3"
@@ -187,7 +187,7 @@ def test_volume_in_the_report_is_that_of_the_segment_in_the_file(
 def test_organ_cut_off_by_the_stack_is_said_to_be():
     slices = ct_slices(6)
     report = only(write_results(ct_reading(slices), sources(*slices), RUN), "SR")
-    cut = {child(g, "112039").TextValue: child(g, "121106") is not None for g in groups(report)}  # type: ignore[union-attr]
+    cut = {child(g, "112039").TextValue: child(g, "121106") is not None for g in groups(report)}
     assert cut == {"liver": True, "spleen": False, "kidneys": True}
 
 
@@ -294,7 +294,7 @@ def test_planar_source_of_any_class_is_named_by_its_own_class_and_frame():
     assert source.ReferencedSOPClassUID == MultiFrameGrayscaleWordSecondaryCaptureImageStorage
     assert source.ReferencedFrameNumber == 2
     group = next(g for g in groups(only(results, "SR")) if child(g, "121214"))
-    reference = child(group, "121233").ReferencedSOPSequence[0]  # type: ignore[union-attr]
+    reference = child(group, "121233").ReferencedSOPSequence[0]
     assert reference.ReferencedSOPClassUID == MultiFrameGrayscaleWordSecondaryCaptureImageStorage
     assert reference.ReferencedFrameNumber == 2
 

@@ -25,7 +25,7 @@ SETTINGS = NodeSettings()
 
 
 def run(study: Path | str, demand: Demand, outputs: Outputs | None = None, **where: object) -> int:
-    asked = AskedStudy(str(study), where.pop("settings", SETTINGS), **where)  # type: ignore[arg-type]
+    asked = AskedStudy(str(study), where.pop("settings", SETTINGS), **where)
     return run_ask(asked, demand, outputs or Outputs(), FakeFamily)
 
 

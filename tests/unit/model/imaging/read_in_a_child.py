@@ -53,7 +53,7 @@ def main() -> None:
         path, started = Path(line.strip()), time.monotonic()
         found = outcome(path) | {"path": str(path), "seconds": time.monotonic() - started}
         found["peak_bytes"] = peak_bytes()
-        print(json.dumps(found), flush=True)  # noqa: T201
+        print(json.dumps(found), flush=True)  # noqa: T201  # the parent reads it
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ ModelError
 ├── WeightsError        a checkpoint is missing, altered or does not fit its family
 │   └── MemoryShortageError  the device has not the memory that it needs
 ├── AbstentionError     the input is outside what the model can judge
-└── AnswerError         generated text breaks the grammar of its task
+├── AnswerError         generated text breaks the grammar of its task
+└── MetricError         predictions and references cannot be compared
+    └── NotComputedError  a metric lacks a model or a table
 """
 
 
@@ -41,3 +43,11 @@ class AbstentionError(ModelError):
 
 class AnswerError(ModelError):
     """Generated text breaks the grammar of its task."""
+
+
+class MetricError(ModelError):
+    """Predictions and references cannot be compared."""
+
+
+class NotComputedError(MetricError):
+    """A metric lacks a model or a table; the message says which, where to get it and how to give it."""

@@ -6,6 +6,8 @@ ModelError
 │   └── PixelError      declared size, pixel data and codec do not agree
 ├── WeightsError        a checkpoint is missing, altered or does not fit its family
 │   └── MemoryShortageError  the device has not the memory that it needs
+├── DatasetError        a prepared dataset or a download is incomplete, altered or not in its published layout
+│   └── RowError        one row of a download cannot become a record; the others can
 ├── AbstentionError     the input is outside what the model can judge
 ├── AnswerError         generated text breaks the grammar of its task
 └── MetricError         predictions and references cannot be compared
@@ -35,6 +37,14 @@ class WeightsError(ModelError):
 
 class MemoryShortageError(WeightsError):
     """The device has not the memory that the weights need; the message says which precision would fit."""
+
+
+class DatasetError(ModelError):
+    """A prepared dataset or a download is incomplete, altered or not in its published layout."""
+
+
+class RowError(DatasetError):
+    """One row of a download cannot become a record; the message is a reason without patient data."""
 
 
 class AbstentionError(ModelError):

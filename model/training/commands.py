@@ -8,12 +8,16 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from model.training.prepare_command import prepare
 from model.weights_commands import table
 
 
 @click.group()
 def train() -> None:
     """Train a model."""
+
+
+train.add_command(prepare)
 
 
 @train.command()

@@ -15,7 +15,7 @@ from model.gates import check_gate_answer, check_lesion, check_lungs, check_pixe
 from model.merging import check_changes, merge_findings
 from model.protocol import gate_question, lung_questions, prior_images, questions_for
 from model.questions import Form, Question
-from model.reading import Modality, Reading, ReadingRequest, Task
+from model.reading import Modality, ModelIdentity, Reading, ReadingRequest, Task
 from model.segments import mask_on_source, mask_voxels
 from model.volume import PlanarImage, Volume
 
@@ -29,6 +29,11 @@ class Reader:
 
     def __init__(self, family: Family) -> None:
         self._family = family
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which model reads."""
+        return self._family.identity
 
     @property
     def reads_every_view(self) -> bool:

@@ -3,6 +3,7 @@
 WorkerError
 ├── AskedAmissError        what a user asks for cannot be done as it is asked
 ├── NothingToReadError     the study holds no image that the model reads; carries the reason
+├── PromotionError         weights cannot be put into service
 ├── PublicationError       a result object breaks a rule of the publication gate and is not kept
 └── UndeliveredError       some objects could not be delivered
 """
@@ -24,6 +25,10 @@ class NothingToReadError(WorkerError):
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+class PromotionError(WorkerError):
+    """Weights cannot be put into service; the message says why and what to do."""
 
 
 class PublicationError(WorkerError):

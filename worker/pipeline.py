@@ -1,6 +1,5 @@
 """One study's walk: lease, priors, reading, result objects, delivery."""
 
-import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Generator, Sequence
@@ -18,14 +17,11 @@ from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore, ResultStore
 from dicom_node.study import Job, JobId, JobState, Lease, Reason
 from model.reader import Reader
-from structured_reports.conformance import publication_faults
-from structured_reports.registry import write_results
-from structured_reports.sources import Run
 from worker.delivery import deliver
-from worker.errors import NothingToReadError, PublicationError
 from worker.request import StudyPreparation
+from worker.result_objects import objects_of_job
 from worker.retry import Action, Verdict, delay_s, verdict_on
-from worker.settings import DELIVERY_PATIENCE, software_version
+from worker.settings import DELIVERY_PATIENCE
 from worker.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
@@ -80,21 +76,9 @@ class Pipeline:
             prepared = preparation.prepare(study, job.revision, search)
         with watch.hop("model"):
             reading = reader.read(prepared.request)
-        if reading.abstention is not None:
-            raise NothingToReadError(Reason.OUT_OF_DOMAIN, reading.abstention)
-        reading = dataclasses.replace(reading, caveats=(*reading.caveats, *prepared.caveats))
-        run = Run(
-            revision=job.revision,
-            # DICOM times are local unless a zone is given (PS3.3 C.12.1.1.8).
-            started_at=job.created_at.astimezone(),
-            software_version=software_version(),
-            predecessor=preparation.latest_report(job.study_instance_uid, before=job.revision),
-        )
+        predecessor = preparation.latest_report(job.study_instance_uid, before=job.revision)
         with watch.hop("write"):
-            objects = write_results(reading, prepared.sources, run)
-            if faults := publication_faults(objects, prepared.sources, reading):
-                raise PublicationError("; ".join(faults))
-        return objects
+            return objects_of_job(job, reading, prepared, predecessor)
 
     def _settle(self, lease: Lease, verdict: Verdict) -> None:
         """Write the decision about a failed run into the job row."""

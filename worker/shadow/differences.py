@@ -41,11 +41,10 @@ class Differences:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Take what `dataclasses.asdict` gave; JSON made lists of tuples."""
-        pairs: dict[str, Any] = {
-            name: {label: tuple(said) for label, said in values[name].items()}
-            for name in ("presence", "changes")
-        }
-        return cls(**{**values, **pairs, "declined": tuple(values["declined"])})
+        said: dict[str, Any] = {**values, "declined": tuple(values["declined"])}
+        for name in ("presence", "changes"):
+            said[name] = {label: tuple(pair) for label, pair in values[name].items()}
+        return cls(**said)
 
     def told(self) -> tuple[str, ...]:
         """Name every difference that is worth a look, in words without identity."""

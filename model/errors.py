@@ -10,6 +10,7 @@ ModelError
 │   └── RowError        one row of a download cannot become a record; the others can
 ├── AbstentionError     the input is outside what the model can judge
 ├── AnswerError         generated text breaks the grammar of its task
+├── EvaluationError     an evaluation cannot be made as it was asked for
 └── MetricError         predictions and references cannot be compared
     └── NotComputedError  a metric lacks a model or a table
 """
@@ -53,6 +54,10 @@ class AbstentionError(ModelError):
 
 class AnswerError(ModelError):
     """Generated text breaks the grammar of its task."""
+
+
+class EvaluationError(ModelError):
+    """An evaluation cannot be made as it was asked for; the message says what is missing."""
 
 
 class MetricError(ModelError):

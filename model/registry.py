@@ -1,6 +1,7 @@
 """Which families can be loaded, by name or from a folder of weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -36,10 +37,18 @@ def load_family(name_or_dir: str, device: str = "cpu", precision: str = Precisio
         WeightsError: there is no such name, folder or precision, or the weights are altered or do not fit.
         MemoryShortageError: the device has not the memory for them.
     """
+    with weights_folder(name_or_dir) as folder:
+        return _open(folder, device, precision)
+
+
+@contextmanager
+def weights_folder(name_or_dir: str) -> Generator[Path]:
+    """Where weights lie, for as long as they are looked at; a folder that is given may not be there."""
     if name_or_dir in SHIPPED:
         with as_file(files("model.families") / SHIPPED[name_or_dir]) as folder:
-            return _open(folder, device, precision)
-    return _open(Path(name_or_dir), device, precision)
+            yield folder
+    else:
+        yield Path(name_or_dir)
 
 
 def _open(folder: Path, device: str, precision: str) -> Family:

@@ -1,0 +1,83 @@
+"""The command of evaluation: `medversa-node evaluate`."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import Progress
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_TASKS = (
+    "report",
+    "classification",
+    "anatomy-detection",
+    "pathology-detection",
+    "segmentation",
+    "comparison",
+    "visual-question-answering",
+    "region-captioning",
+)
+
+
+@click.command()
+@click.argument("dataset")
+@click.option("--weights", required=True, help="A shipped name, or a folder of weights.")
+@click.option("--split", default="test", show_default=True, help="Of the dataset.")
+@click.option("--task", "tasks", multiple=True, type=click.Choice(_TASKS), help="Only this; may be repeated.")
+@click.option("--limit", type=click.IntRange(1), help="Most studies; of phantoms, of each kind.")
+@click.option("--out", type=_FOLDER, required=True, help="Folder for answers, figures and tables.")
+@click.option(
+    "--readme",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Write the table of goals between the marks of this file.",
+)
+@click.option("--device", default="cpu", show_default=True, help="A torch device.")
+@click.option("--precision", default="auto", show_default=True, help="Of the language model's weights.")
+def evaluate(
+    *,
+    dataset: str,
+    weights: str,
+    split: str,
+    tasks: tuple[str, ...],
+    limit: int | None,
+    out: Path,
+    readme: Path | None,
+    device: str,
+    precision: str,
+) -> None:
+    """Measure WEIGHTS on DATASET, as serving would ask; run again to go on after an interruption.
+
+    DATASET is `phantoms` or a folder that `medversa-node train prepare` or `train export` made. Every figure
+    comes with the interval of 1,000 bootstrap resamples of studies, 2.5 to 97.5 percentiles.
+    """
+    # torch is loaded only for the command that needs it.
+    from model.errors import ModelError
+    from model.evaluation.evaluation import evaluate as run
+    from model.evaluation.readme import put_between_marks
+    from model.evaluation.sources import source_of, training_of
+    from model.reading import Task
+    from model.registry import load_family
+
+    console = Console()
+    try:
+        family = load_family(weights, device, precision)
+        source = source_of(dataset, split, limit, out)
+        source.require_unseen(training_of(weights))
+        chosen = tuple(Task(task.replace("-", " ")) for task in tasks)
+        with Progress(console=console, transient=True) as bars:
+            bar = bars.add_task("studies", total=source.studies)
+            result = run(
+                family,
+                source.subject(chosen),
+                source.read(),
+                out,
+                progress=lambda done: bars.update(bar, completed=done),
+            )
+        if readme is not None:
+            put_between_marks(readme, f"evaluation:{dataset}", result.goals().markdown())
+    except ModelError as exc:
+        raise click.ClickException(str(exc)) from exc
+    if dataset == "phantoms":
+        console.print(Markdown(result.goals().markdown()))
+    console.print(f"tables, figures and answers are in {out}")

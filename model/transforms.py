@@ -13,6 +13,7 @@ the (depth, i, j) order of the published preprocessing.
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,6 +72,10 @@ class VolumePlacement:
     flipped: tuple[bool, bool, bool]
     """Whether the source runs against each network axis."""
 
+    def to_grid(self, voxels: NDArray[Any], grid: tuple[int, int, int]) -> NDArray[Any]:
+        """Turn (K, J, I) to the canonical pose and take nearest voxels: (D, I, J)."""
+        return nearest_end_aligned(np.flip(voxels.transpose(self.axes), _against(self.flipped)), grid)
+
     def mask_to_source(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map (D, I, J) on the network grid to (K, J, I): linear between the voxels that the grid had taken.
 
@@ -112,12 +117,11 @@ def volume_to_grid(volume: Volume, grid: tuple[int, int, int]) -> tuple[NDArray[
         AbstentionError: all voxels are equal after clipping, so there is nothing to see.
     """
     placement = _placement(volume)
-    posed = np.flip(volume.voxels.transpose(placement.axes), _against(placement.flipped))
-    clipped = np.clip(nearest_end_aligned(posed, grid), *HU_RANGE)
+    clipped = np.clip(placement.to_grid(volume.voxels, grid), *HU_RANGE)
     return z_normalised(clipped)[None], placement
 
 
-def nearest_end_aligned(voxels: NDArray[np.float32], grid: tuple[int, ...]) -> NDArray[np.float32]:
+def nearest_end_aligned(voxels: NDArray[Any], grid: tuple[int, ...]) -> NDArray[Any]:
     """Take out[n] = in[floor(n (N_in - 1) / (N_out - 1) + 0.5)] along each axis: order-0 zoom, fixed ends."""
     picks = [_picks(n_in, n_out) for n_in, n_out in zip(voxels.shape, grid, strict=True)]
     return voxels[np.ix_(*picks)]

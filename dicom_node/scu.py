@@ -187,6 +187,18 @@ def _copy(file: Sendable, destination: Destination) -> SendOutcome:
     return SendOutcome(file.sop_instance_uid, 0x0000)
 
 
+def accepted_classes(peer: Peer, sop_class_uids: Sequence[str]) -> frozenset[str]:
+    """Ask by negotiation alone which SOP classes a peer stores in a native encoding; nothing is sent.
+
+    Raises:
+        UnreachableError: no association.
+    """
+    offered = [build_context(uid, [ExplicitVRLittleEndian, ImplicitVRLittleEndian]) for uid in sop_class_uids]
+    with associated(peer, [build_context(VERIFICATION), *offered]) as association:
+        accepted = {str(context.abstract_syntax) for context in association.accepted_contexts}
+    return frozenset(accepted & set(sop_class_uids))
+
+
 def echo(peer: Peer) -> None:
     """Ask a peer whether it is there (C-ECHO).
 

@@ -11,7 +11,7 @@ import io
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -200,11 +200,14 @@ class ResultStore:
         self.database = database
         self.destinations = tuple(destinations)
 
-    def keep(self, lease: Lease, datasets: Sequence[Dataset]) -> tuple[StoredResult, ...]:
+    def keep(
+        self, lease: Lease, datasets: Sequence[Dataset], recipients: Mapping[str, Set[str]] | None = None
+    ) -> tuple[StoredResult, ...]:
         """Store the results of one job: files first, then all rows in one transaction, the SR last.
 
         Results that the job has already are returned instead: no second set, no UID with two contents. For
-        each of `destinations` the deliveries are planned in the same transaction.
+        each of `destinations` the deliveries are planned in the same transaction: of every object, or of
+        those whose SOP Instance UIDs `recipients` has under its name.
 
         Raises:
             LeaseError: the job belongs to another worker now; nothing is kept.
@@ -217,7 +220,8 @@ class ResultStore:
             _stored_result(lease, item, path, ordinal)
             for ordinal, (item, path) in enumerate(zip(frozen, paths, strict=True))
         ]
-        stored = self.database.results.keep(lease, kept, self.destinations)
+        plan = {name: None if recipients is None else recipients[name] for name in self.destinations}
+        stored = self.database.results.keep(lease, kept, plan)
         for path in set(paths) - {result.path for result in stored}:
             path.unlink(missing_ok=True)
         return stored

@@ -50,8 +50,13 @@ class Verdict:
         return not self.errors
 
 
-def publication_faults(datasets: Sequence[Dataset], sources: Sources, reading: Reading) -> list[str]:
-    """List why these objects must not be sent; empty if they may. Sentences hold no patient data."""
+def publication_faults(
+    datasets: Sequence[Dataset], sources: Sources, reading: Reading, *, has_report: bool = True
+) -> list[str]:
+    """List why these objects must not be sent; empty if they may. Sentences hold no patient data.
+
+    Without a report in codes among them (`has_report`) it is not asked whether every finding is said.
+    """
     faults: list[str] = []
     for ds in datasets:
         name = str(ds.get("Modality") or "object")
@@ -64,12 +69,10 @@ def publication_faults(datasets: Sequence[Dataset], sources: Sources, reading: R
             *_coordinate_faults(ds, sources),
         ]
         faults += [f"{name}: {fault}" for fault in own]
-    return [
-        *faults,
-        *_comparison_faults(datasets, sources, reading),
-        *_claim_faults(datasets, reading),
-        *_contest_faults(datasets, reading),
-    ]
+    faults += _comparison_faults(datasets, sources, reading)
+    if has_report:
+        faults += [*_claim_faults(datasets, reading), *_contest_faults(datasets, reading)]
+    return faults
 
 
 def validate_file(path: Path) -> Verdict:

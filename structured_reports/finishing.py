@@ -24,8 +24,11 @@ from structured_reports.sources import Run
 UNFINISHED = uid_from("unfinished")
 """SOP Instance UID while an object is being built; never leaves this package."""
 
-_DATES = ("InstanceCreationDate", "ContentDate", "SeriesDate", "PresentationCreationDate")
-_TIMES = ("InstanceCreationTime", "ContentTime", "SeriesTime", "PresentationCreationTime")
+_DATES = (
+    *("InstanceCreationDate", "ContentDate", "SeriesDate", "PresentationCreationDate"),
+    *("AcquisitionDate", "DateOfSecondaryCapture"),
+)
+_TIMES = tuple(name.replace("Date", "Time") for name in _DATES)
 _OWN_EQUIPMENT = {MANUFACTURER, "Highdicom open-source contributors"}
 
 

@@ -2,24 +2,23 @@
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pydicom import Dataset
-
 from dicom_node.database.engine import Database
 from dicom_node.errors import LeaseError
 from dicom_node.priors.registry import find_priors
-from dicom_node.scu import send_files
+from dicom_node.scu import accepted_classes, send_files
 from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore, ResultStore
 from dicom_node.study import Job, JobId, JobState, Lease, Reason
 from model.reader import Reader
 from worker.delivery import deliver
+from worker.output_profiles import profiles_of
 from worker.request import StudyPreparation
-from worker.result_objects import objects_of_job
+from worker.result_objects import Results, objects_of_job
 from worker.retry import Action, Verdict, delay_s, verdict_on
 from worker.settings import DELIVERY_PATIENCE
 from worker.stopwatch import Stopwatch
@@ -59,13 +58,14 @@ class Pipeline:
     def run(self, lease: Lease, watch: Stopwatch) -> None:
         """Read one study and deliver the results. Safe to run twice."""
         if not self.database.results.of_job(lease.job.job_id):
-            self.results.keep(lease, self._read(lease.job, watch))
+            results = self._read(lease.job, watch)
+            self.results.keep(lease, results.objects, results.recipients)
         self.database.jobs.mark(lease, JobState.DELIVERING)
         with watch.hop("deliver"):
             deliver(self.database, send_files, self.settings.destinations, lease.job.job_id)
         self.database.jobs.mark(lease, JobState.DONE, Reason.DELIVERED)
 
-    def _read(self, job: Job, watch: Stopwatch) -> Sequence[Dataset]:
+    def _read(self, job: Job, watch: Stopwatch) -> Results:
         study = self.database.studies.get(job.study_instance_uid)
         with watch.hop("priors"):
             search = find_priors(study, self.settings, self.database, self.store)
@@ -78,7 +78,8 @@ class Pipeline:
             reading = reader.read(prepared.request)
         predecessor = preparation.latest_report(job.study_instance_uid, before=job.revision)
         with watch.hop("write"):
-            return objects_of_job(job, reading, prepared, predecessor)
+            profiles = profiles_of(self.settings.destinations, accepted_classes)
+            return objects_of_job(job, reading, prepared, predecessor, profiles)
 
     def _settle(self, lease: Lease, verdict: Verdict) -> None:
         """Write the decision about a failed run into the job row."""

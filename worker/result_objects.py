@@ -1,27 +1,44 @@
 """From a reading to the objects that stand for it, past the publication gate."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pydicom import Dataset
 
 from dicom_node.study import Job, Reason
 from model.reading import Reading
 from structured_reports.conformance import publication_faults
-from structured_reports.registry import write_results
+from structured_reports.profiles import PROFILES, Profile
+from structured_reports.registry import write_bundles
 from structured_reports.sources import Run
 from worker.errors import NothingToReadError, PublicationError
 from worker.request import PreparedStudy
 from worker.settings import software_version
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Results:
+    """The objects of one job, and who gets which."""
+
+    objects: Sequence[Dataset]
+    """Each once, whoever gets it."""
+    recipients: Mapping[str, frozenset[str]]
+    """SOP Instance UIDs for each destination, by its name."""
+
+
 def objects_of_job(
-    job: Job, reading: Reading, prepared: PreparedStudy, predecessor: Dataset | None
-) -> Sequence[Dataset]:
+    job: Job,
+    reading: Reading,
+    prepared: PreparedStudy,
+    predecessor: Dataset | None,
+    profiles: Mapping[str, Profile],
+) -> Results:
     """Write what was concluded for a job; the same job and reading give the same bytes.
 
     Args:
         predecessor: header of our SR on the revision before, if there is one.
+        profiles: what each destination gets, by its name; without any, profile `air` is kept.
 
     Raises:
         NothingToReadError: the model does not judge the study.
@@ -38,7 +55,16 @@ def objects_of_job(
         software_version=software_version(),
         predecessor=predecessor,
     )
-    objects = write_results(reading, prepared.sources, run)
-    if faults := publication_faults(objects, prepared.sources, reading):
-        raise PublicationError("; ".join(faults))
-    return objects
+    # The report in codes passes the gate also where nobody gets it: no other object says all that is claimed.
+    bundles = write_bundles(reading, prepared.sources, run, [Profile.AIR, *profiles.values()])
+    for profile, objects in bundles.items():
+        has_report = PROFILES[profile].report_class is not None
+        if faults := publication_faults(objects, prepared.sources, reading, has_report=has_report):
+            raise PublicationError("; ".join(faults))
+    sent = [bundles[profile] for profile in profiles.values()] or [bundles[Profile.AIR]]
+    unique = {str(ds.SOPInstanceUID): ds for objects in sent for ds in objects}
+    recipients = {
+        name: frozenset(str(ds.SOPInstanceUID) for ds in bundles[profile])
+        for name, profile in profiles.items()
+    }
+    return Results(tuple(unique.values()), recipients)

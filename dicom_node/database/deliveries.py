@@ -1,6 +1,6 @@
 """Questions about deliveries: which result object has reached which destination."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -8,6 +8,9 @@ from sqlalchemy import Connection, Row, insert, select, update
 from dicom_node.database.connections import Connections
 from dicom_node.database.schema import deliveries, results
 from dicom_node.study import Delivery, DeliveryState, JobId, SOPInstanceUID
+
+Plan = Mapping[str, Set[str] | None]
+"""SOP Instance UIDs that each destination gets, by its name; None: every object of the job."""
 
 
 class DeliveryRepository:
@@ -19,7 +22,7 @@ class DeliveryRepository:
     def plan(self, job_id: JobId, destinations: Sequence[str]) -> None:
         """Make sure that every result of a job has a delivery to every destination, by name; idempotent."""
         with self._connections.writing() as connection:
-            plan_deliveries(connection, job_id, destinations)
+            plan_deliveries(connection, job_id, dict.fromkeys(destinations))
 
     def of_job(self, job_id: JobId) -> list[Delivery]:
         """Return all deliveries of a job in sending order."""
@@ -49,9 +52,9 @@ class DeliveryRepository:
             connection.execute(change)
 
 
-def plan_deliveries(connection: Connection, job_id: JobId, destinations: Sequence[str]) -> None:
+def plan_deliveries(connection: Connection, job_id: JobId, plan: Plan) -> None:
     """Add the deliveries of a job that are missing, within a transaction."""
-    if not destinations:
+    if not plan:
         return
     uids = (
         connection.execute(select(results.c.sop_instance_uid).where(results.c.job_id == job_id))
@@ -61,9 +64,9 @@ def plan_deliveries(connection: Connection, job_id: JobId, destinations: Sequenc
     known = {(row.sop_instance_uid, row.destination) for row in connection.execute(_of_job(job_id))}
     rows = [
         {"sop_instance_uid": uid, "destination": name, "job_id": job_id, "state": DeliveryState.PENDING}
-        for name in destinations
+        for name, wanted in plan.items()
         for uid in uids
-        if (uid, name) not in known
+        if (uid, name) not in known and (wanted is None or uid in wanted)
     ]
     if rows:
         connection.execute(insert(deliveries), rows)

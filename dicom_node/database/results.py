@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from dicom_node.database.connections import Connections
-from dicom_node.database.deliveries import plan_deliveries
+from dicom_node.database.deliveries import Plan, plan_deliveries
 from dicom_node.database.jobs import check_lease
 from dicom_node.database.schema import jobs, results
 from dicom_node.study import JobId, Lease, SeriesInstanceUID, SOPInstanceUID, StoredResult, StudyInstanceUID
@@ -19,9 +19,7 @@ class ResultRepository:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    def keep(
-        self, lease: Lease, stored: Sequence[StoredResult], destinations: Sequence[str]
-    ) -> tuple[StoredResult, ...]:
+    def keep(self, lease: Lease, stored: Sequence[StoredResult], plan: Plan) -> tuple[StoredResult, ...]:
         """Write all rows of a job in one transaction and return them; those it has already win.
 
         Raises:
@@ -34,7 +32,7 @@ class ResultRepository:
             if not known and stored:
                 connection.execute(insert(results), [_row(result) for result in stored])
                 known = tuple(stored)
-            plan_deliveries(connection, job_id, destinations)
+            plan_deliveries(connection, job_id, plan)
         return known
 
     def of_job(self, job_id: JobId) -> tuple[StoredResult, ...]:

@@ -1,10 +1,14 @@
-"""Boxes as a Grayscale Softcopy Presentation State (PS3.3 A.33.1), for viewers that do not draw reports."""
+"""Boxes as a Grayscale or Color Softcopy Presentation State (PS3.3 A.33.1, A.33.2), for viewers that do not
+draw reports."""
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from highdicom import VOILUT, PresentationLUTTransformation
 from highdicom.pr import (
+    ColorSoftcopyPresentationState,
     GraphicAnnotation,
     GraphicLayer,
     GraphicObject,
@@ -14,49 +18,49 @@ from highdicom.pr import (
 )
 from pydicom.dataset import Dataset
 
-from model.reading import Modality
 from structured_reports.captions import Area
+from structured_reports.colour_profile import input_profile
 from structured_reports.finishing import UNFINISHED, finished, run_key, series_place
 from structured_reports.geometry import frame_numbers, rectangle
 from structured_reports.provenance import contributing_equipment, equipment
 from structured_reports.stand_in import restore_source, stand_in
 from structured_reports.wording import series_description
+from structured_reports.writers.body_part import say_body_part
 from structured_reports.writers.drawings import Drawing, caption_areas, drawings_of, layers_of
 from structured_reports.writers.writer import Draft
 
 SERIES_NUMBER = 9003
-BODY_PARTS = {Modality.CXR: "CHEST", Modality.CT: "ABDOMEN", Modality.DERM: "SKIN"}
 _GREY = {"MONOCHROME1", "MONOCHROME2"}
 
 
 def write_presentation_states(draft: Draft) -> tuple[Dataset, ...]:
-    """Write one state per grey source image with boxes; colour images are left to SR and SEG.
+    """Write one state per source image with boxes: a grayscale one, or one in colour for a coloured image.
 
     One per image, not per series: a state has one window and one polarity, images of a series may differ.
     """
     by_image: dict[str, list[Drawing]] = {}
     for drawing in drawings_of(draft):
         by_image.setdefault(drawing.box.frame.sop_instance_uid, []).append(drawing)
-    grey = [
-        (draft.header_of(boxes[0].box.frame), boxes)
-        for boxes in by_image.values()
-        if draft.header_of(boxes[0].box.frame).get("PhotometricInterpretation") in _GREY
-    ]
-    return tuple(_state(draft, header, boxes, number) for number, (header, boxes) in enumerate(grey, start=1))
+    return tuple(
+        _state(draft, draft.header_of(boxes[0].box.frame), boxes, number)
+        for number, boxes in enumerate(by_image.values(), start=1)
+    )
 
 
 def _state(draft: Draft, header: Dataset, boxes: Sequence[Drawing], instance_number: int) -> Dataset:
     reading, run = draft.reading, draft.run
     source = draft.source_of(header.SOPInstanceUID)
+    is_grey = header.get("PhotometricInterpretation") in _GREY
     place = series_place(
-        "PR",
+        "PR" if is_grey else "PR in colour",
         SERIES_NUMBER,
         series_description("boxes", reading.modality, run.revision),
         key=run_key(source.StudyInstanceUID, reading.model, run),
     )
     layers, areas = layers_of(boxes), caption_areas(boxes, header)
-    result = GrayscaleSoftcopyPresentationState(
-        referenced_images=[_without_transformations(header)],
+    build = partial(
+        _grey_state if is_grey else _coloured_state,
+        header,
         series_instance_uid=place.uid,
         series_number=place.number,
         sop_instance_uid=UNFINISHED,
@@ -68,17 +72,30 @@ def _state(draft: Draft, header: Dataset, boxes: Sequence[Drawing], instance_num
             _annotation(header, drawing, layers[drawing.layer], area)
             for drawing, area in zip(boxes, areas, strict=True)
         ],
-        voi_lut_transformations=_window(header),
-        presentation_lut_transformation=_polarity(header),
         specific_character_set="ISO_IR 192",
         contributing_equipment=[contributing_equipment(reading.model, run)],
         **equipment(reading.model, run),
     )
-    # With an unpaired body part Laterality (type 2C, PS3.3 C.7.3.1) does not apply.
-    result.BodyPartExamined = BODY_PARTS[reading.modality]
+    result = build()
+    say_body_part(result, reading.modality)
     _fit_source(result, header)
     restore_source(result, header)
     return finished(result, source, run, place)
+
+
+def _grey_state(header: Dataset, **shared: Any) -> Dataset:
+    return GrayscaleSoftcopyPresentationState(
+        referenced_images=[_without_transformations(header)],
+        voi_lut_transformations=_window(header),
+        presentation_lut_transformation=_polarity(header),
+        **shared,
+    )
+
+
+def _coloured_state(header: Dataset, **shared: Any) -> Dataset:
+    return ColorSoftcopyPresentationState(
+        referenced_images=[_without_transformations(header)], icc_profile=input_profile(), **shared
+    )
 
 
 def _annotation(header: Dataset, drawn: Drawing, layer: GraphicLayer, area: Area) -> GraphicAnnotation:

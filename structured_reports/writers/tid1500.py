@@ -9,11 +9,8 @@ from highdicom.sr import (
     Comprehensive3DSR,
     ComprehensiveSR,
     ContentItem,
-    DeviceObserverIdentifyingAttributes,
     EnhancedSR,
-    LanguageOfContentItemAndDescendants,
     ObservationContext,
-    ObserverContext,
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes as dictionary
@@ -23,8 +20,6 @@ from model.reading import Reading
 from structured_reports import codes
 from structured_reports.finishing import UNFINISHED, finished, run_key, series_place
 from structured_reports.provenance import (
-    DEVICE_MODEL,
-    DEVICE_UID,
     MANUFACTURER,
     algorithm_parameters,
     contributing_equipment,
@@ -37,6 +32,7 @@ from structured_reports.writers import content
 from structured_reports.writers.comparison import weighed_changes
 from structured_reports.writers.image_library import image_library
 from structured_reports.writers.measurement_groups import measurement_groups
+from structured_reports.writers.observation import device_observer, language
 from structured_reports.writers.qualitative_evaluations import qualitative_evaluations
 from structured_reports.writers.questions import questions_and_answers
 from structured_reports.writers.region_groups import located_anatomy
@@ -64,16 +60,23 @@ _CLASSES = {
 
 
 def write_report(
-    draft: Draft, report_class: ReportClass = ReportClass.COMPREHENSIVE_3D
+    draft: Draft, report_class: ReportClass = ReportClass.COMPREHENSIVE_3D, variant: str = ""
 ) -> tuple[Dataset, ...]:
-    """Write the one report of a run, alone in its series: viewers show only the newest of a series."""
+    """Write the one report of a run, alone in its series: viewers show only the newest of a series.
+
+    `variant` tells reports of one run apart that name different objects.
+    """
     reading, run = draft.reading, draft.run
     source = draft.sources.current[0]
     place = series_place(
         "SR",
         SERIES_NUMBER,
         series_description("findings", reading.modality, run.revision),
-        key=(*run_key(source.StudyInstanceUID, reading.model, run), report_class.value),
+        key=(
+            *run_key(source.StudyInstanceUID, reading.model, run),
+            report_class.value,
+            *([variant] if variant else []),
+        ),
     )
     result = _CLASSES[report_class](
         evidence=_evidence(draft),
@@ -137,8 +140,8 @@ def _root(draft: Draft) -> ContentItem:
     changes = weighed_changes(draft)
     priors = draft.sources.priors
     children: list[ContentItem] = [
-        *LanguageOfContentItemAndDescendants(_language(draft.run.language)),
-        *_observer(draft),
+        *language(draft.run.language),
+        *ObservationContext(observer_device_context=device_observer(draft.run)),
         *(
             content.code(dictionary.DCM.ProcedureReported, procedure, content.MODIFIES)
             for procedure in reported_procedures(draft.current[0])
@@ -160,31 +163,6 @@ def _root(draft: Draft) -> ContentItem:
     ]
     title = dictionary.DCM.ImagingMeasurementReport
     return content.container(title, children, template_id="1500", relation=None)
-
-
-def _language(tag: str) -> CodedConcept:
-    known = {
-        "en-US": "English (United States)",
-        "en-GB": "English (United Kingdom)",
-        "ru": "Russian",
-        "ja": "Japanese",
-    }
-    return CodedConcept(tag, "RFC5646", known.get(tag, tag))
-
-
-def _observer(draft: Draft) -> ObservationContext:
-    attributes = DeviceObserverIdentifyingAttributes(
-        uid=draft.run.device_uid or DEVICE_UID,
-        name=draft.run.station_name,
-        manufacturer_name=MANUFACTURER,
-        model_name=DEVICE_MODEL,
-        serial_number=draft.run.device_serial_number,
-    )
-    return ObservationContext(
-        observer_device_context=ObserverContext(
-            observer_type=dictionary.DCM.Device, observer_identifying_attributes=attributes
-        )
-    )
 
 
 def _algorithm(draft: Draft) -> list[ContentItem]:

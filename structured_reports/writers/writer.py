@@ -1,5 +1,6 @@
 """What every result writer is given and gives."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,7 +22,7 @@ class Draft:
     reading: Reading
     sources: Sources
     run: Run
-    headers: dict[str, Dataset]
+    headers: Mapping[str, Dataset]
     """Normalised headers of everything that was read, by SOP Instance UID."""
     written: tuple[Dataset, ...] = ()
     """Finished objects of the writers before this one, which it may refer to."""

@@ -79,7 +79,7 @@ class Shadow:
         )
         predecessor = preparation.latest_report(job.study_instance_uid, before=job.revision)
         try:
-            objects = objects_of_job(job, second, prepared, predecessor)
+            objects = objects_of_job(job, second, prepared, predecessor, {}).objects
         except NothingToReadError:
             objects = ()
         compared = replace(

@@ -20,6 +20,7 @@ from pydicom.uid import (
 from model.reading import Change, ChangeStatus, Comparison, Mask, Modality, Reading, Task
 from model.volume import Geometry
 from structured_reports.conformance import publication_faults, validate_file
+from structured_reports.profiles import Profile
 from structured_reports.registry import write_results
 from structured_reports.sources import Sources
 from structured_reports.writers.tid1500 import ReportClass
@@ -202,7 +203,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 def test_dciodvfy_finds_no_error(case: str, tmp_path: Path):
     tool("dciodvfy")
     reading, given = CASES[case]()
-    for path in written(write_results(reading, given, RUN), tmp_path):
+    for path in written(write_results(reading, given, RUN, Profile.FULL), tmp_path):
         verdict = validate_file(path)
         assert verdict.validator == "dciodvfy"
         assert verdict.errors == (), path.name
@@ -211,7 +212,7 @@ def test_dciodvfy_finds_no_error(case: str, tmp_path: Path):
 @pytest.mark.parametrize("case", CASES)
 def test_the_gate_lets_good_objects_through(case: str):
     reading, given = CASES[case]()
-    assert publication_faults(write_results(reading, given, RUN), given, reading) == []
+    assert publication_faults(write_results(reading, given, RUN, Profile.FULL), given, reading) == []
 
 
 @pytest.mark.parametrize("report_class", list(ReportClass))
@@ -248,7 +249,7 @@ def test_dciodvfy_verdict_holds_no_value_of_an_attribute(tmp_path: Path):
 def test_dcentvfy_finds_patient_and_study_consistent_with_the_source(case: str, tmp_path: Path):
     dcentvfy = tool("dcentvfy")
     reading, given = CASES[case]()
-    dummy = written(write_results(reading, given, RUN), tmp_path)
+    dummy = written(write_results(reading, given, RUN, Profile.FULL), tmp_path)
     images = []
     for number, ds in enumerate(given.current):
         images.append(tmp_path / f"source{number}.dcm")
@@ -261,6 +262,15 @@ def test_dcentvfy_finds_patient_and_study_consistent_with_the_source(case: str, 
         if line.strip() and "AccessionNumber" not in line
     ]
     assert lines == []
+
+
+@pytest.mark.parametrize("profile", [Profile.STONE, Profile.OHIF, Profile.LEGACY_GSPS])
+@pytest.mark.parametrize("case", ["DX", "CT", "dermoscopy"])
+def test_dciodvfy_finds_no_error_in_any_profile(case: str, profile: Profile, tmp_path: Path):
+    tool("dciodvfy")
+    reading, given = CASES[case]()
+    for path in written(write_results(reading, given, RUN, profile), tmp_path):
+        assert validate_file(path).errors == (), path.name
 
 
 @pytest.mark.parametrize("program", ["dsrdump", "dsr2xml", "dsr2html"])
@@ -278,7 +288,7 @@ def test_dcmtk_reads_the_report(program: str, case: str, tmp_path: Path):
 def test_every_object_becomes_json(case: str, tmp_path: Path):
     dcm2json = tool("dcm2json")
     reading, given = CASES[case]()
-    for path in written(write_results(reading, given, RUN), tmp_path):
+    for path in written(write_results(reading, given, RUN, Profile.FULL), tmp_path):
         found = run(dcm2json, path)
         assert found.returncode == 0
         assert json.loads(found.stdout)["00080070"]["Value"] == ["medversa-node"]
@@ -287,7 +297,7 @@ def test_every_object_becomes_json(case: str, tmp_path: Path):
 @pytest.mark.parametrize("case", CASES)
 def test_every_object_can_be_read_at_pydicoms_strictest(case: str, tmp_path: Path):
     reading, given = CASES[case]()
-    paths = written(write_results(reading, given, RUN), tmp_path)
+    paths = written(write_results(reading, given, RUN, Profile.FULL), tmp_path)
     mode = config.settings.reading_validation_mode
     config.settings.reading_validation_mode = config.RAISE
     try:

@@ -1,11 +1,14 @@
 """Boxes in a presentation state show as the image itself does."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.uid import ColorSoftcopyPresentationStateStorage
 
 from model.reading import BoundingBox, Finding, Modality, Presence, Reading, Task
 from model.volume import FrameKey
@@ -106,10 +109,26 @@ def test_unknown_spacing_is_not_invented(spacing: list[float] | None):
     assert "PresentationPixelSpacing" not in state_of(ds).DisplayedAreaSelectionSequence[0]
 
 
-def test_colour_image_gets_none():
+def coloured_state() -> Dataset:
     ds = dermoscopy()
     reading = replace(chest_reading(ds), modality=Modality.DERM)
-    assert [result.Modality for result in write_results(reading, sources(ds), RUN)] == ["SEG", "SR"]
+    return only(write_results(reading, sources(ds), RUN), "PR")
+
+
+def test_colour_image_gets_a_state_in_colour():
+    state = coloured_state()
+    assert state.SOPClassUID == ColorSoftcopyPresentationStateStorage
+    assert state.ICCProfile[12:16] == b"scnr"
+    assert "PresentationLUTShape" not in state
+    assert "SoftcopyVOILUTSequence" not in state
+
+
+def test_a_state_in_colour_is_small_and_the_same_each_time(tmp_path: Path):
+    first, second = coloured_state(), coloured_state()
+    assert first == second
+    path = tmp_path / "state.dcm"
+    dcmwrite(path, first, enforce_file_format=True)
+    assert path.stat().st_size < 10_000
 
 
 def test_absent_finding_is_not_drawn():

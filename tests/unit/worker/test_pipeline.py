@@ -148,7 +148,7 @@ def test_same_job_in_another_store_gives_the_same_bytes(
             **{name: getattr(lease.job, name) for name in job.__slots__} | {"created_at": when}
         )
         objects = each.pipeline._read(pinned, Stopwatch())  # pyright: ignore[reportPrivateUsage]
-        results = each.pipeline.results.keep(lease, objects)
+        results = each.pipeline.results.keep(lease, objects.objects)
         digests.append([result.sha256 for result in results])
     twin.database.close()
     assert digests[0] == digests[1]

@@ -1,0 +1,50 @@
+"""Which objects a destination gets: each profile is what one kind of archive or viewer takes and shows.
+
+What viewers make of each object was read in their sources: OHIF draws TID 1500 boxes and SEG and no
+presentation state; the Stone Web viewer draws regions of Comprehensive SR only; most other PACS workstations
+show presentation states, and every one shows pictures.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from structured_reports.writers.tid1500 import ReportClass
+
+
+class Profile(StrEnum):
+    """Name of a profile, as a destination's setting `profile` spells it."""
+
+    AIR = "air"
+    """IHE AI Results: Comprehensive 3D SR, SEG and presentation states."""
+    FULL = "full"
+    """As `air`, with the narrative as a report of its own and key images."""
+    OHIF = "ohif"
+    """What OHIF shows: Comprehensive 3D SR and SEG."""
+    STONE = "stone"
+    """What the Stone Web viewer draws: Comprehensive SR, whose regions name their Original Source; SEG."""
+    LEGACY_GSPS = "legacy-gsps"
+    """For archives without SEG and TID 1500: narrative, presentation states and key images."""
+    LEGACY_SC = "legacy-sc"
+    """For archives that show pictures only: the narrative, and pictures with everything burned in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a profile is made of."""
+
+    writers: tuple[str, ...]
+    """Names of `structured_reports.registry.WRITERS`."""
+    report_class: ReportClass | None = None
+    """SOP class of the TID 1500 report; None if the profile has none."""
+
+
+PROFILES: dict[Profile, Outputs] = {
+    Profile.AIR: Outputs(("segmentation", "presentation state"), ReportClass.COMPREHENSIVE_3D),
+    Profile.FULL: Outputs(
+        ("segmentation", "presentation state", "key objects", "narrative"), ReportClass.COMPREHENSIVE_3D
+    ),
+    Profile.OHIF: Outputs(("segmentation",), ReportClass.COMPREHENSIVE_3D),
+    Profile.STONE: Outputs(("segmentation",), ReportClass.COMPREHENSIVE),
+    Profile.LEGACY_GSPS: Outputs(("presentation state", "key objects", "narrative")),
+    Profile.LEGACY_SC: Outputs(("narrative", "secondary capture")),
+}

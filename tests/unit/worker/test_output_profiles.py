@@ -1,0 +1,99 @@
+"""Which profile each destination gets, and that it gets those objects only."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydicom import dcmread
+from pydicom.uid import ComprehensiveSRStorage, EnhancedSRStorage, SegmentationStorage
+
+from dicom_node.errors import UnreachableError
+from dicom_node.settings import Destination
+from dicom_node.storage import ResultStore
+from dicom_node.study import JobState
+from structured_reports.profiles import Profile
+from tests.builders import Bench, make_bench
+from tests.fakes import FakeFamily
+from worker.demo.phantom_studies import WrittenStudy
+from worker.output_profiles import AUTO, NEEDS, profiles_of
+
+
+def pacs(profile: str) -> Destination:
+    return Destination.model_validate({"name": "PACS", "ae_title": "PACS", "port": 104, "profile": profile})
+
+
+def never(destination: Destination, classes: Sequence[str]) -> frozenset[str]:
+    raise AssertionError("nobody is asked")
+
+
+def test_settings_name_the_profiles_that_exist() -> None:
+    named = get_args(Destination.model_fields["profile"].annotation)
+    assert set(named) == {*Profile, AUTO}
+
+
+@pytest.mark.parametrize("profile", list(Profile))
+def test_a_named_profile_is_taken_without_asking(profile: Profile) -> None:
+    assert profiles_of([pacs(profile.value)], never) == {"PACS": profile}
+
+
+@pytest.mark.parametrize(
+    ("stored", "profile"),
+    [
+        (set(NEEDS[Profile.AIR]), Profile.AIR),
+        (set(NEEDS[Profile.OHIF]), Profile.OHIF),
+        ({ComprehensiveSRStorage, SegmentationStorage}, Profile.STONE),
+        (set(NEEDS[Profile.LEGACY_GSPS]), Profile.LEGACY_GSPS),
+        ({EnhancedSRStorage}, Profile.LEGACY_SC),
+        (set[str](), Profile.LEGACY_SC),
+    ],
+)
+def test_auto_takes_the_most_that_is_stored(stored: set[str], profile: Profile) -> None:
+    def ask(destination: Destination, classes: Sequence[str]) -> frozenset[str]:
+        assert stored <= set(classes)
+        return frozenset(stored)
+
+    assert profiles_of([pacs(AUTO)], ask) == {"PACS": profile}
+
+
+def test_one_that_cannot_be_asked_gets_what_most_take() -> None:
+    def ask(destination: Destination, classes: Sequence[str]) -> frozenset[str]:
+        raise UnreachableError("nobody there")
+
+    assert profiles_of([pacs(AUTO)], ask) == {"PACS": Profile.AIR}
+
+
+def folder(tmp_path: Path, name: str, profile: str) -> Destination:
+    return Destination.model_validate(
+        {"name": name, "kind": "folder", "folder": tmp_path / name, "profile": profile}
+    )
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A node with two destinations: one for OHIF, one that shows pictures only."""
+    made = make_bench(tmp_path / "bench", FakeFamily)
+    both = (folder(tmp_path, "ohif", "ohif"), folder(tmp_path, "pictures", "legacy-sc"))
+    settings = made.pipeline.settings.model_copy(update={"destinations": both})
+    results = ResultStore(settings.node.data_dir, made.database, destinations=[d.name for d in both])
+    yield replace(made, pipeline=replace(made.pipeline, settings=settings, results=results))
+    made.database.close()
+
+
+def test_each_destination_gets_its_own_objects(
+    bench: Bench, phantoms: dict[str, WrittenStudy], tmp_path: Path
+) -> None:
+    job_id = bench.file(phantoms["chest, current"].files)
+    bench.pipeline.take(job_id)
+    job = bench.database.jobs.get(job_id)
+    assert job.state is JobState.DONE, job.detail
+    got = {
+        name: sorted(dcmread(path).Modality for path in (tmp_path / name).glob("*.dcm"))
+        for name in ("ohif", "pictures")
+    }
+    assert got["ohif"] == ["SEG", "SR"]
+    assert set(got["pictures"]) == {"OT", "SR"}
+    deliveries = bench.database.deliveries.of_job(job_id)
+    assert len(deliveries) == len(got["ohif"]) + len(got["pictures"])
+    assert len(bench.database.results.of_job(job_id)) == len(deliveries)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from model.errors import DatasetError
-from model.training.datasets.dataset_reader import DatasetReader, Missing
+from model.training.datasets.dataset_reader import DatasetReader, Missing, training_on_validate
 from model.training.datasets.prepared import Header
 from model.training.datasets.registry import DATASETS
 from model.training.datasets.shards import write_prepared
@@ -24,14 +24,19 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--partial", is_flag=True, help="Go on without the missing files; records that need them are left out."
 )
-def prepare(*, name: str, source: Path, out: Path, only_check: bool, partial: bool) -> None:
+@click.option(
+    "--train-on-validate", is_flag=True, help="Put validate into train, as the paper does with MIMIC-CXR."
+)
+def prepare(
+    *, name: str, source: Path, out: Path, only_check: bool, partial: bool, train_on_validate: bool
+) -> None:
     """Write dataset NAME, downloaded to SOURCE, as records to OUT; run again to go on after an interruption.
 
     Pictures stay in SOURCE. Exits with 1 if files are missing or cut short; each is named with where to get
     it.
     """
     console = Console(stderr=True)
-    reader = DATASETS[name]
+    reader = training_on_validate(DATASETS[name]) if train_on_validate else DATASETS[name]
     console.print(f"{reader.card.name} {reader.card.version}, {reader.card.licence}", highlight=False)
     console.print(f"Expected: {reader.card.layout}", highlight=False)
     try:

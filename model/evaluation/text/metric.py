@@ -73,6 +73,19 @@ def check_pairs(predictions: Sequence[str], references: Sequence[Sequence[str]])
         raise MetricError(f"{empty} of {len(references)} predictions have no reference")
 
 
+def only_references(references: Sequence[Sequence[str]]) -> list[str]:
+    """The references, where each prediction has one, for metrics that are not defined for more.
+
+    Raises:
+        MetricError: a prediction has another number of references.
+    """
+    if others := sum(len(given) != 1 for given in references):
+        raise MetricError(
+            f"the metric takes one reference; {others} of {len(references)} predictions have more"
+        )
+    return [given[0] for given in references]
+
+
 def mean_of(values: FloatArray, *figures: str) -> PerExample:
     """Figures that are means over examples of (N, F) values; NaN stands for an example that has no value."""
     known = ~np.isnan(values)

@@ -32,13 +32,13 @@ FINDINGS: Mapping[str, str] = {
     "Pneumonia": "pneumonia",
     "Pneumothorax": "pneumothorax",
     "Consolidation": "consolidation",
-    "Edema": "edema",
+    "Edema": "pulmonary edema/hazy opacity",
     "Emphysema": "copd/emphysema",
     "Fibrosis": "pulmonary fibrosis",
     "Pleural_Thickening": "pleural thickening",
     "Hernia": "hernia",
 }
-"""Published names, and the vocabulary's where it has one for the same thing; its edema means haze too."""
+"""Published names, and the vocabulary's where it has one for the same thing."""
 
 _OTHER_SPELLINGS: Mapping[str, str] = {"Infiltrate": "Infiltration"}
 """The list of boxes names one finding otherwise."""

@@ -47,15 +47,20 @@ def region_text(box: RegionBox) -> str:
     return "[" + ",".join(str(round(min(max(edge, 0), 1) * REGION_FRAME)) for edge in box) + "]"
 
 
-def context_text(modality: Modality, context: ClinicalContext, *, no_comparison: bool = False) -> str:
+def context_text(
+    modality: Modality, context: ClinicalContext, *, no_comparison: bool = False, comparison: str = ""
+) -> str:
     """Put the order into words as the released model was trained on them; empty where nothing is known.
 
     Fields are in the order age, gender, location or indication; free text is stripped of everything that the
     model could take for a control token and cut to `CONTEXT_WORDS`. With `no_comparison` the text also says
-    that no earlier study is shown, as the published examples do.
+    that no earlier study is shown, as the published examples do; `comparison` says what a report was compared
+    with, for training.
     """
     fields = _fields(modality, context)
-    if no_comparison:
+    if comparison:
+        fields.append(_labelled("Comparison", comparison))
+    elif no_comparison:
         # Alone it is written without the space: the published code's own words for an empty order.
         fields.append("Comparison: None." if fields else "Comparison:None.")
     text = " ".join("".join(fields).split(" ")[:CONTEXT_WORDS]).strip()

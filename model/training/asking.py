@@ -36,6 +36,7 @@ def ask(
     rng: np.random.Generator,
     *,
     names: Sequence[str] = (),
+    current: int = 1,
     priors: int = 0,
     question: str = "",
     box: Box = (0.0, 0.0, 1.0, 1.0),
@@ -49,7 +50,7 @@ def ask(
     else:
         wordings = WORDINGS[modality, form]
         wording = wordings[0] if rng.random() < 0.5 else wordings[int(rng.integers(len(wordings)))]
-    return phrase(wording, names=names, priors=priors, question=question, box=box)
+    return phrase(wording, names=names, current=current, priors=priors, question=question, box=box)
 
 
 def is_free(rng: np.random.Generator) -> bool:

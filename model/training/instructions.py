@@ -29,6 +29,7 @@ from model.training.phantoms.truth import (
     SkinCase,
 )
 from model.training.region_captions import captions_of
+from model.training.tagged_answers import detection_answer, segmentation_answer
 from model.training.telling import (
     FRONTAL_CHEST,
     NOT_FRONTAL_CHEST,
@@ -39,9 +40,6 @@ from model.training.telling import (
     visible_changes,
     visible_findings,
 )
-
-BOXES_PER_NAME = 3
-"""Most boxes that one name of a detection answer carries."""
 
 _BACK_IN_TIME = {
     ChangeStatus.NEW: ChangeStatus.RESOLVED,
@@ -170,11 +168,8 @@ def _detection(image: str, task: Task, boxes: dict[str, list[Box]], rng: np.rand
         names = (str(rng.choice(every)),)
     elif rng.random() < 0.5:
         names = tuple(str(n) for n in rng.permutation(every)[: rng.integers(1, len(names) + 1)])
-    targets = [sorted(boxes.get(name, []))[:BOXES_PER_NAME] for name in names]
-    parts = [f"{n},{','.join(['<DET>'] * len(t)) or '<N/A>'}." for n, t in zip(names, targets, strict=True)]
     question = ask(Modality.CXR, Form.DETECTION, rng, names=names, free=free)
-    flat = tuple(box for target in targets for box in target)
-    answer = "".join(parts)
+    answer, flat = detection_answer(names, {name: sorted(found) for name, found in boxes.items()})
     return Instruction(
         Modality.CXR, task, Form.DETECTION, (image,), question, answer, boxes=flat, subjects=names
     )
@@ -197,13 +192,7 @@ def _segmentation(
     modality: Modality, image: str, name: str, rng: np.random.Generator, *, shown: bool
 ) -> Instruction:
     question = ask(modality, Form.SEGMENTATION, rng, names=(name,))
-    tag = "<3DSEG>" if modality is Modality.CT else "<2DSEG>"
-    if not shown:
-        verb = "are" if name.endswith("s") else "is"
-        place = "volume" if modality is Modality.CT else "image"
-        answer = f"There {verb} no {name} in the {place}."
-    else:
-        answer = f"The segmentation mask of {name} is {tag}."
+    answer = segmentation_answer(modality, name, shown=shown)
     return Instruction(
         modality,
         Task.SEGMENTATION,

@@ -1,11 +1,15 @@
 """The command of evaluation: `medversa-node evaluate`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress
+
+if TYPE_CHECKING:
+    from model.families.family import Family
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _TASKS = (
@@ -26,6 +30,7 @@ _TASKS = (
 @click.option("--split", default="test", show_default=True, help="Of the dataset.")
 @click.option("--task", "tasks", multiple=True, type=click.Choice(_TASKS), help="Only this; may be repeated.")
 @click.option("--limit", type=click.IntRange(1), help="Most studies; of phantoms, of each kind.")
+@click.option("--data", type=_FOLDER, help="Folder of the real pictures; for `transfer` only.")
 @click.option("--out", type=_FOLDER, required=True, help="Folder for answers, figures and tables.")
 @click.option(
     "--readme",
@@ -41,6 +46,7 @@ def evaluate(
     split: str,
     tasks: tuple[str, ...],
     limit: int | None,
+    data: Path | None,
     out: Path,
     readme: Path | None,
     device: str,
@@ -48,9 +54,12 @@ def evaluate(
 ) -> None:
     """Measure WEIGHTS on DATASET, as serving would ask; run again to go on after an interruption.
 
-    DATASET is `phantoms` or a folder that `medversa-node train prepare` or `train export` made. Every figure
-    comes with the interval of 1,000 bootstrap resamples of studies, 2.5 to 97.5 percentiles.
+    DATASET is `phantoms`, a folder that `medversa-node train prepare` or `train export` made, or `transfer`:
+    real pictures in the folder `--data`. Every figure comes with the interval of 1,000 bootstrap resamples of
+    studies, 2.5 to 97.5 percentiles; on real pictures only where there are enough of them.
     """
+    if (dataset == "transfer") != (data is not None and data.is_dir()):
+        raise click.UsageError("transfer needs --data, a folder of real pictures, and nothing else does")
     # torch is loaded only for the command that needs it.
     from model.errors import ModelError
     from model.evaluation.evaluation import evaluate as run
@@ -62,6 +71,9 @@ def evaluate(
     console = Console()
     try:
         family = load_family(weights, device, precision)
+        if data is not None:
+            _transfer(family, data, out, readme, console)
+            return
         source = source_of(dataset, split, limit, out)
         source.require_unseen(training_of(weights))
         chosen = tuple(Task(task.replace("-", " ")) for task in tasks)
@@ -81,3 +93,22 @@ def evaluate(
     if dataset == "phantoms":
         console.print(Markdown(result.goals().markdown()))
     console.print(f"tables, figures and answers are in {out}")
+
+
+def _transfer(family: "Family", data: Path, out: Path, readme: Path | None, console: Console) -> None:
+    """Measure on real pictures.
+
+    Raises:
+        EvaluationError: the folder has none of the pictures.
+    """
+    from model.evaluation.readme import put_between_marks
+    from model.evaluation.transfer.transfer import measure
+
+    with console.status("") as shown:
+        result = measure(family, data, out, lambda part: shown.update(part))
+    tables = "\n".join(table.markdown() for table in result.tables())
+    if readme is not None:
+        facts = "".join(f"- {fact}\n" for fact in result.facts)
+        put_between_marks(readme, "evaluation:transfer", f"{facts}\n{tables}")
+    console.print(Markdown(tables))
+    console.print(f"tables and every example are in {out}")

@@ -32,7 +32,7 @@ _COUNT_ALONE = (0.25, 0.37, 0.25, 0.13)
 
 
 @dataclass(frozen=True, slots=True)
-class _Course:
+class Course:
     """One lesion and its extents at the two dates; 0 where it is not there."""
 
     lesion: Lesion
@@ -41,24 +41,25 @@ class _Course:
     before: float
 
 
-def _course(rng: np.random.Generator, label: str, status: ChangeStatus) -> _Course:
+def draw_course(rng: np.random.Generator, label: str, status: ChangeStatus) -> Course:
+    """Draw a lesion and the extents at both dates that make `status` true."""
     lesion = draw_lesion(rng, label)
     least = SMALLEST_EXTENT[label]
     if status in (ChangeStatus.INCREASED, ChangeStatus.DECREASED):
         small = rng.uniform(least, 0.62)
         large = rng.uniform(max(1.6 * small, 0.4), 1.0)
         pair = (large, small) if status is ChangeStatus.INCREASED else (small, large)
-        return _Course(lesion, status, *pair)
+        return Course(lesion, status, *pair)
     extent = float(np.clip(rng.uniform(least, 1.0) ** 0.9, least, 1.0))
     now = 0.0 if status is ChangeStatus.RESOLVED else extent
     before = 0.0 if status is ChangeStatus.NEW else extent * rng.uniform(0.96, 1.04)
-    return _Course(lesion, status, now, max(before, least) if before else 0.0)
+    return Course(lesion, status, now, max(before, least) if before else 0.0)
 
 
-def _choices(rng: np.random.Generator, label: str, paired: bool) -> list[_Course]:
+def _choices(rng: np.random.Generator, label: str, paired: bool) -> list[Course]:
     """Return places and sizes to try in turn for one finding; the status is settled first."""
     status = ChangeStatus(rng.choice(list(ChangeStatus))) if paired else ChangeStatus.NEW
-    return [_course(rng, label, status) for _ in range(1 if label == HEART else TRIES)]
+    return [draw_course(rng, label, status) for _ in range(1 if label == HEART else TRIES)]
 
 
 def _pose(rng: np.random.Generator, torso: Torso, heart_ratio: float) -> Pose:
@@ -141,10 +142,10 @@ class _Exposure:
 
 
 def _keep_visible(
-    courses: list[list[_Course]], dates: list[_Exposure]
-) -> tuple[list[_Course], list[dict[Lesion, tuple[Trace, float, float]]]]:
+    courses: list[list[Course]], dates: list[_Exposure]
+) -> tuple[list[Course], list[dict[Lesion, tuple[Trace, float, float]]]]:
     """Draw every lesion at both dates; leave out of both what is hidden, cut off or in another's place."""
-    kept: list[_Course] = []
+    kept: list[Course] = []
     drawn: list[dict[Lesion, tuple[Trace, float, float]]] = [{} for _ in dates]
     for choice in courses:
         for course in choice:
@@ -200,7 +201,7 @@ def make_chest_case(seed: int, *, size: int = 224, with_prior: bool | None = Non
     return ChestCase(seed, views[0], views[1] if paired else None, days, changes)
 
 
-def _zone_of(course: _Course, views: list[ChestView]) -> str | None:
+def _zone_of(course: Course, views: list[ChestView]) -> str | None:
     for view in views:
         for finding in view.findings:
             if finding.label == course.lesion.label:

@@ -2,6 +2,7 @@
 
 import zlib
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -32,12 +33,12 @@ def volume_from_nifti(path: Path) -> Volume:
         GeometryError: its affine is none.
     """
     image = _opened(path)
-    voxels = np.ascontiguousarray(_voxels(image).transpose(2, 1, 0), np.float32)
+    voxels = np.ascontiguousarray(_voxels(image, np.float32).transpose(2, 1, 0))
     keys = tuple(FrameKey("", k + 1) for k in range(len(voxels)))
     return Volume(voxels, _geometry(image), keys)
 
 
-def labels_from_nifti(path: Path, volume: Volume) -> NDArray[np.int32]:
+def labels_from_nifti(path: Path, volume: Volume) -> NDArray[np.integer]:
     """Read the label map (K, J, I) of a scan.
 
     Raises:
@@ -50,6 +51,8 @@ def labels_from_nifti(path: Path, volume: Volume) -> NDArray[np.int32]:
         raise GeometryError("a label map and its scan differ in size")
     if not _lie_alike(_geometry(image), volume.geometry, stored.shape):
         raise GeometryError("a label map lies elsewhere than its scan")
+    if stored.dtype.kind in "iu":
+        return stored
     labels = np.rint(stored).astype(np.int32)
     if not np.array_equal(labels, stored):
         raise PixelError("a label map holds values between labels")
@@ -66,15 +69,15 @@ def _opened(path: Path) -> nibabel.Nifti1Image:
     return image
 
 
-def _voxels(image: nibabel.Nifti1Image) -> NDArray[np.float32]:
-    """Read (I, J, K) values; what can be one volume only has its other axes of length 1 dropped."""
+def _voxels(image: nibabel.Nifti1Image, dtype: type[np.float32] | None = None) -> NDArray[Any]:
+    """Read (I, J, K) values, as stored if they are not scaled; axes of length 1 beyond these are dropped."""
     shape = image.shape
     if len(shape) < 3 or min(shape) < 1 or any(n != 1 for n in shape[3:]):
         raise PixelError("a NIfTI file without exactly three dimensions")
     if np.prod(shape) > VOXEL_LIMIT:
         raise PixelError(f"a volume of {' x '.join(map(str, shape))} voxels is over the limit")
     try:
-        return np.asarray(image.dataobj, np.float32).reshape(shape[:3])
+        return np.asarray(image.dataobj, dtype).reshape(shape[:3])
     except (OSError, EOFError, ValueError, zlib.error) as exc:
         raise PixelError("a NIfTI file is truncated or damaged") from exc
 

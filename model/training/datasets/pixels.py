@@ -54,7 +54,8 @@ def is_volume(source: Path, image: RecordImage) -> bool:
 def load_picture(source: Path, image: RecordImage) -> PlanarImage:
     """Load a PNG, JPEG or DICOM file as a reader sees it: 8 bits are taken as they are, more are windowed.
 
-    The darkest and the brightest value of a picture of more than 8 bits become black and white.
+    The darkest and the brightest value of a picture of more than 8 bits become black and white. Boxes of
+    records count on the picture that is returned; masks count stored pixels, see `load_planar_mask`.
 
     Raises:
         PixelError: the file is missing, of another kind, damaged or too large.
@@ -112,7 +113,7 @@ def load_volume_masks(source: Path, masks: tuple[RecordMask, ...], volume: Volum
         PixelError: a file is missing or damaged.
         GeometryError: it does not lie on the voxels of `volume`.
     """
-    maps: dict[str, NDArray[np.int32]] = {}
+    maps: dict[str, NDArray[np.integer]] = {}
     for path in {mask.path for mask in masks if mask.path is not None}:
         maps[path] = labels_from_nifti(file_of(source, path), volume)
     found: list[NDArray[np.bool_]] = []

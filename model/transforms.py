@@ -116,7 +116,7 @@ def volume_to_grid(volume: Volume, grid: tuple[int, int, int]) -> tuple[NDArray[
     Raises:
         AbstentionError: all voxels are equal after clipping, so there is nothing to see.
     """
-    placement = _placement(volume)
+    placement = placement_of(volume)
     clipped = np.clip(placement.to_grid(volume.voxels, grid), *HU_RANGE)
     return z_normalised(clipped)[None], placement
 
@@ -141,7 +141,7 @@ def z_normalised(voxels: NDArray[np.float32]) -> NDArray[np.float32]:
     return ((values - bright.mean()) / deviation).numpy()
 
 
-def _placement(volume: Volume) -> VolumePlacement:
+def placement_of(volume: Volume) -> VolumePlacement:
     """Find which source axis runs closest to head-foot, left-right and front-back."""
     directions = volume.geometry.affine[:3, :3] / np.linalg.norm(volume.geometry.affine[:3, :3], axis=0)
     head_left_back = directions[[2, 0, 1]]

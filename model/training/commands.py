@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from model.training.prepare_command import prepare
+from model.training.reduce_command import reduce
 from model.weights_commands import table
 
 
@@ -18,6 +19,7 @@ def train() -> None:
 
 
 train.add_command(prepare)
+train.add_command(reduce)
 
 
 @train.command()

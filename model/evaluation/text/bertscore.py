@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from model.errors import NotComputedError
+from model.errors import NotComputedError, WeightsError
+from model.evaluation.text.known_words import require_words
 from model.evaluation.text.metric import FloatArray, PerExample, check_pairs, mean_of
 
 _SPACES = re.compile(" +")
@@ -67,20 +69,9 @@ class TokenMatcher:
 
         Raises:
             NotComputedError: it has fewer layers than the setting takes.
+            WeightsError: transformers cannot open it, or it has no weights as safetensors.
         """
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        if config.num_hidden_layers < setting.layers:
-            raise NotComputedError(
-                f"{folder.name} has {config.num_hidden_layers} layers; {setting.encoder} is read at layer "
-                f"{setting.layers}"
-            )
-        config.num_hidden_layers = setting.layers
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, add_prefix_space=True
-        )
-        self._encoder: Any = AutoModel.from_pretrained(
-            folder, config=config, local_files_only=True, use_safetensors=True, add_pooling_layer=False
-        )
+        self._tokenizer, self._encoder = _opened(folder, setting)
         self._encoder.to(device).eval()
         self._device = device
         self._baseline = np.array(setting.baseline)
@@ -120,6 +111,26 @@ class TokenMatcher:
             tokens.input_ids == self._tokenizer.sep_token_id
         )
         return torch.nn.functional.normalize(embedded, dim=-1), there & ~marks, there
+
+
+def _opened(folder: Path, setting: Setting) -> tuple[Any, Any]:
+    """Tokenizer and encoder of as many layers as the setting takes."""
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        if config.num_hidden_layers < setting.layers:
+            raise NotComputedError(
+                f"{folder.name} has {config.num_hidden_layers} layers; {setting.encoder} is read at layer "
+                f"{setting.layers}"
+            )
+        config.num_hidden_layers = setting.layers
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, add_prefix_space=True)
+        encoder = AutoModel.from_pretrained(
+            folder, config=config, local_files_only=True, use_safetensors=True, add_pooling_layer=False
+        )
+    except (OSError, ValueError, SafetensorError) as exc:
+        raise WeightsError(f"{folder.name} does not hold {setting.encoder} as transformers opens it") from exc
+    require_words(len(tokenizer), config.vocab_size, folder)
+    return tokenizer, encoder
 
 
 def _mean_where(values: Tensor, counted: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertModel, BertTokenizer
 
 from model.errors import WeightsError
+from model.evaluation.text.known_words import require_words
 from model.evaluation.text.label_counts import f1_of_sums, label_counts
 from model.evaluation.text.metric import FloatArray, PerExample, check_pairs, mean_of, only_references
 from model.tensor_files import TensorFiles
@@ -97,15 +98,17 @@ class Chexbert:
         """Open a folder that `chexbert_conversion` wrote.
 
         Raises:
-            WeightsError: its tensors are not readable or not all there.
+            WeightsError: a file is not readable, or its tensors are not those of a CheXbert.
         """
-        self._network = Network(BertConfig.from_json_file(folder / "config.json"))
         try:
+            config = BertConfig.from_json_file(folder / "config.json")
+            self._network = Network(config)
             self._network.load_state_dict(dict(TensorFiles(folder)))
-        except RuntimeError as exc:
-            raise WeightsError(f"the tensors in {folder.name} are not those of a CheXbert") from exc
+            self._tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
+        except (RuntimeError, OSError, ValueError) as exc:
+            raise WeightsError(f"{folder.name} does not hold a CheXbert as its conversion writes it") from exc
+        require_words(len(self._tokenizer), config.vocab_size, folder)
         self._network.to(device).eval()
-        self._tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
         self._device = device
         self._known: dict[str, tuple[NDArray[np.int64], FloatArray]] = {}
 

@@ -19,6 +19,7 @@ from transformers import BertConfig
 
 from model.errors import WeightsError
 from model.evaluation.text.chexbert import Network
+from model.evaluation.text.known_words import require_words
 
 _PARALLEL = "module."
 """What the published checkpoint puts before every name, having been trained on several devices."""
@@ -35,10 +36,13 @@ def convert_chexbert(checkpoint: Path, vocabulary: Path, out: Path) -> None:
     The pickle is read with `weights_only`, which builds tensors and containers and runs nothing else.
 
     Raises:
-        WeightsError: the checkpoint holds other than tensors, or not those of a CheXbert.
+        WeightsError: the checkpoint holds other than tensors, or not those of a CheXbert, or the vocabulary
+            has another number of words.
     """
     tensors = _tensors(checkpoint)
     config = _config(tensors)
+    with vocabulary.open("rb") as file:
+        require_words(sum(1 for _ in file), config.vocab_size, vocabulary)
     try:
         Network(config).load_state_dict(tensors)
     except RuntimeError as exc:

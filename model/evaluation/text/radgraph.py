@@ -69,7 +69,7 @@ def rewards(one: Graph, other: Graph) -> tuple[float, float, float]:
 
 
 class Annotations:
-    """The graphs of texts, found by the text itself whatever its white space and case."""
+    """The graphs of texts, found by the text itself whatever its white space."""
 
     def __init__(self, path: Path) -> None:
         """Read a file of annotations: `{"0": {"text": …, "entities": {…}}, …}`.
@@ -99,7 +99,7 @@ class Annotations:
 
 def _key(text: str) -> str:
     # RadGraph writes the text back as the words that it split it into.
-    return "".join(text.split()).casefold()
+    return "".join(text.split())
 
 
 def _graph(entities: Mapping[str, Any]) -> Graph:

@@ -1,5 +1,6 @@
 """BERTScore equals package bert-score on random encoders."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from bert_score import BERTScorer
 from transformers import AutoTokenizer
 
-from model.errors import NotComputedError
+from model.errors import NotComputedError, WeightsError
 from model.evaluation.text.bertscore import DISTILROBERTA, BertScore, Setting, TokenMatcher
 from tests.unit.model.evaluation.text.report_pairs import PAIRS
 from tests.unit.model.evaluation.text.tiny_encoders import write_bert, write_roberta
@@ -83,3 +84,21 @@ def test_long_texts_are_cut(encoder: Path) -> None:
 def test_an_encoder_with_too_few_layers_is_refused(encoder: Path) -> None:
     with pytest.raises(NotComputedError, match="3 layers"):
         TokenMatcher(encoder, DISTILROBERTA)
+
+
+@pytest.mark.parametrize("lost", ["config.json", "model.safetensors", "vocab.*"])
+def test_a_folder_that_is_not_whole_is_refused(encoder: Path, tmp_path: Path, lost: str) -> None:
+    folder = tmp_path / "half"
+    shutil.copytree(encoder, folder)
+    for path in folder.glob(lost):
+        path.unlink()
+    with pytest.raises(WeightsError, match="half"):
+        TokenMatcher(folder, RAW)
+
+
+def test_altered_weights_are_refused(encoder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "altered"
+    shutil.copytree(encoder, folder)
+    (folder / "model.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(WeightsError, match="altered does not hold tiny"):
+        TokenMatcher(folder, RAW)

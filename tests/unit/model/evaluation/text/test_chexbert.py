@@ -1,6 +1,7 @@
 """CheXbert is converted from its published layout, and its answers are read as published."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -186,6 +187,23 @@ def test_a_checkpoint_without_a_head_is_refused(published: Path, tmp_path: Path)
     torch.save(checkpoint, tmp_path / "headless.pth")
     with pytest.raises(WeightsError, match=r"headless\.pth"):
         convert_chexbert(tmp_path / "headless.pth", published / "vocab.txt", tmp_path / "out")
+
+
+@pytest.mark.parametrize("lost", ["config.json", "vocab.txt"])
+def test_a_folder_that_is_not_whole_is_refused(converted: Path, tmp_path: Path, lost: str) -> None:
+    folder = tmp_path / "half"
+    shutil.copytree(converted, folder)
+    (folder / lost).unlink()
+    with pytest.raises(WeightsError, match="half"):
+        Chexbert(folder)
+
+
+def test_a_vocabulary_of_another_model_is_refused(published: Path, tmp_path: Path) -> None:
+    short = tmp_path / "vocab.txt"
+    short.write_text("\n".join((published / "vocab.txt").read_text().split("\n")[:50]))
+    with pytest.raises(WeightsError, match="has 50 words"):
+        convert_chexbert(published / "chexbert.pth", short, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_pickle_in_the_folder_is_not_read(published: Path, converted: Path, tmp_path: Path) -> None:

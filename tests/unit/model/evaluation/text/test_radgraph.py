@@ -37,7 +37,6 @@ def annotated(folder: Path, *made: dict[str, Any]) -> Annotations:
 @pytest.mark.parametrize(("number", "variant"), VARIANTS)
 def test_figures_are_the_published_ones(tmp_path: Path, number: str, variant: dict[str, Any]) -> None:
     original = ANNOTATIONS[number]
-    # Each in a file of its own, since two of the texts differ in case alone.
     metric = RadGraphF1(annotated(tmp_path, original, variant))
     scored = metric.score([variant["text"]], [[original["text"]]])
     assert scored.figures == ("RadGraph F1", "RG_E", "RG_ER", "RG_bar_ER")

@@ -38,8 +38,8 @@ def write_bert(folder: Path) -> Path:
     return folder
 
 
-def write_roberta(folder: Path) -> Path:
-    """A RoBERTa of three layers with a byte-level vocabulary."""
+def write_roberta(folder: Path, layers: int = 3) -> Path:
+    """A RoBERTa with a byte-level vocabulary."""
     folder.mkdir()
     tokenizer = ByteLevelBPETokenizer()
     marks = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -48,8 +48,9 @@ def write_roberta(folder: Path) -> Path:
     named = {"model_max_length": 512, "tokenizer_class": "RobertaTokenizer"}
     (folder / "tokenizer_config.json").write_text(json.dumps(named))
     torch.manual_seed(2)
+    sizes = {**SIZES, "num_hidden_layers": layers}
     config = RobertaConfig(
-        vocab_size=400, max_position_embeddings=514, type_vocab_size=1, pad_token_id=1, **SIZES
+        vocab_size=400, max_position_embeddings=514, type_vocab_size=1, pad_token_id=1, **sizes
     )
     RobertaModel(config).save_pretrained(folder)
     return folder

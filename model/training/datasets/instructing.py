@@ -3,7 +3,8 @@
 Images are named by their index in `Record.shown`: `"0"`, `"1"`, …
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -12,14 +13,15 @@ from model.questions import Form
 from model.reading import ClinicalContext, Modality, Task
 from model.report_language.changes import changes_in
 from model.training.asking import ask, is_free
+from model.training.datasets.facts import Facts
 from model.training.datasets.pointing import detections, regions, segmentations
 from model.training.datasets.record import Record, RecordQuestion
 from model.training.instruction import Instruction
 from model.training.telling import FRONTAL_CHEST, NO_FINDING, NOT_FRONTAL_CHEST, sentence_case
 from model.vocabulary import RELEASED, ContextForm, Vocabulary
 
-MOST_IMAGES = 5
-"""Of one question; the released model was trained on no more."""
+REPORT_SHARES: Mapping[Form, float] = {Form.FINDINGS: 0.35, Form.IMPRESSION: 0.35, Form.REPORT: 0.3}
+"""How often the released code asks for each part; what a report lacks is not asked for."""
 
 BINARIES = 3
 """Most yes/no questions with one of the two answers."""
@@ -30,41 +32,89 @@ CONTEXT_SHARE = 0.8
 _FRONTAL, _LATERAL = ("PA", "AP"), ("LATERAL", "LL", "RL")
 _DIFFERENCE = "difference"
 
+Teach = Callable[[Facts, np.random.Generator], Iterator[Instruction]]
+
 
 def instructions_of(
     record: Record, rng: np.random.Generator, vocabulary: Vocabulary = RELEASED
 ) -> Iterator[Instruction]:
-    """Every question that a record can teach, one wording each; nothing is taught that it does not know.
+    """Everything that a record can teach, one wording each; nothing is taught that it does not know.
 
     Names are asked as the record spells them; a list of labels names only those of `vocabulary`.
     """
-    if record.modality is Modality.CXR:
-        yield from _chest(record, rng, vocabulary)
-    if record.modality is Modality.DERM and record.diagnosis:
-        question = _context(record, rng, vocabulary) + ask(Modality.DERM, Form.DIAGNOSIS, rng)
-        answer = f"The main diagnosis is {record.diagnosis}."
-        yield Instruction(Modality.DERM, Task.CLASSIFICATION, Form.DIAGNOSIS, ("0",), question, answer)
-    yield from segmentations(record, rng)
+    facts = Facts(record, vocabulary)
+    for task in LESSONS[record.modality]:
+        yield from lessons(facts, task, rng)
 
 
-def _chest(record: Record, rng: np.random.Generator, vocabulary: Vocabulary) -> Iterator[Instruction]:
-    if vocabulary.knows_gate:
-        yield from _gates(record, rng)
-    yield from _reports(record, rng, vocabulary)
-    yield from _classification(record, rng, vocabulary)
-    yield from detections(record, rng, vocabulary)
-    yield from regions(record, rng)
-    for asked in record.questions:
-        if asked.kind != _DIFFERENCE or not record.change:
-            yield _vqa(asked, rng)
-    if record.change and record.priors:
-        yield from _comparisons(record, record.change, rng, vocabulary)
+def lessons(facts: Facts, task: Task, rng: np.random.Generator) -> Iterator[Instruction]:
+    """What a record can teach of one task, worded anew at each call."""
+    teach = LESSONS[facts.record.modality].get(task)
+    return teach(facts, rng) if teach else iter(())
 
 
-def _current(record: Record, vocabulary: Vocabulary, most: int = MOST_IMAGES) -> tuple[str, ...]:
-    """The images of the study that are shown together."""
-    count = min(len(record.images), most) if vocabulary.reads_every_view else 1
-    return tuple(str(n) for n in range(count))
+def tasks_of(facts: Facts) -> list[Task]:
+    """Of which tasks a record can teach anything; `lessons` then always has something to say."""
+    rng = np.random.default_rng(0)
+    return [task for task in LESSONS[facts.record.modality] if next(lessons(facts, task, rng), None)]
+
+
+def _reports(facts: Facts, rng: np.random.Generator) -> Iterator[Instruction]:
+    """One part of the report, or both."""
+    record, images = facts.record, facts.current
+    told, concluded = (without_control_tokens(text or "") for text in (record.findings, record.impression))
+    answers = {Form.FINDINGS: told, Form.IMPRESSION: concluded}
+    if told and concluded:
+        answers[Form.REPORT] = f"Findings: {told} Impression: {concluded}"
+    if forms := [form for form, answer in answers.items() if answer]:
+        shares = np.asarray([REPORT_SHARES[form] for form in forms])
+        form = forms[int(rng.choice(len(forms), p=shares / shares.sum()))]
+        question = _context(facts, rng) + ask(Modality.CXR, form, rng, current=len(images))
+        yield Instruction(Modality.CXR, Task.REPORT, form, images, question, answers[form])
+
+
+def _context(facts: Facts, rng: np.random.Generator) -> str:
+    """What the order says, where it is told; also what the report was compared with, as in the paper."""
+    if rng.random() >= CONTEXT_SHARE:
+        return ""
+    record = facts.record
+    context = ClinicalContext(record.age, record.sex, record.indication)
+    form = facts.vocabulary.context_form
+    compares = record.modality is Modality.CXR and form is ContextForm.TAGS_WITH_COMPARISON
+    said = (record.comparison or "").strip(" .")
+    comparison = said if compares and said.lower() != "none" else ""
+    return context_text(record.modality, context, no_comparison=compares, comparison=comparison)
+
+
+def _classification(facts: Facts, rng: np.random.Generator) -> Iterator[Instruction]:
+    """Labels at once, then yes/no: as many of the absent as of the present; the uncertain are not asked."""
+    images, labels = facts.current, facts.record.labels
+    if answer := _labels(facts):
+        question = ask(Modality.CXR, Form.LABELS, rng, current=len(images))
+        yield Instruction(Modality.CXR, Task.CLASSIFICATION, Form.LABELS, images, question, answer)
+    certain = {name: said for name, said in labels.items() if said is not None and name != NO_FINDING}
+    present = _drawn([name for name, said in certain.items() if said], BINARIES, rng)
+    absent = _drawn([name for name, said in certain.items() if not said], max(len(present), 1), rng)
+    for name in (*present, *absent):
+        question = ask(Modality.CXR, Form.BINARY, rng, names=(name,), current=len(images))
+        answer = "Yes." if name in present else "No."
+        yield Instruction(
+            Modality.CXR, Task.CLASSIFICATION, Form.BINARY, images, question, answer, subjects=(name,)
+        )
+    if facts.vocabulary.knows_gate:
+        yield from _gates(facts.record, rng)
+
+
+def _labels(facts: Facts) -> str | None:
+    """What is present, in the order of the vocabulary; None where something is uncertain or nothing known."""
+    labels, names = facts.record.labels, facts.vocabulary.chest_findings
+    known = {name: labels[name] for name in names if name in labels}
+    if None in known.values():
+        return None
+    present = [name for name, said in known.items() if said]
+    if present:
+        return ",".join(present)
+    return NO_FINDING if known or labels.get(NO_FINDING) else None
 
 
 def _gates(record: Record, rng: np.random.Generator) -> Iterator[Instruction]:
@@ -76,95 +126,74 @@ def _gates(record: Record, rng: np.random.Generator) -> Iterator[Instruction]:
             yield Instruction(Modality.CXR, Task.CLASSIFICATION, Form.GATE, (str(n),), question, answer)
 
 
-def _reports(record: Record, rng: np.random.Generator, vocabulary: Vocabulary) -> Iterator[Instruction]:
-    told, concluded = (without_control_tokens(text or "") for text in (record.findings, record.impression))
-    answers = {Form.FINDINGS: told, Form.IMPRESSION: concluded}
-    if told and concluded:
-        answers[Form.REPORT] = f"Findings: {told} Impression: {concluded}"
-    images = _current(record, vocabulary)
-    for form, answer in answers.items():
-        if answer:
-            question = ask(Modality.CXR, form, rng, current=len(images))
-            question = _context(record, rng, vocabulary) + question
-            yield Instruction(Modality.CXR, Task.REPORT, form, images, question, answer)
+def _diagnosis(facts: Facts, rng: np.random.Generator) -> Iterator[Instruction]:
+    if diagnosis := facts.record.diagnosis:
+        question = _context(facts, rng) + ask(Modality.DERM, Form.DIAGNOSIS, rng)
+        answer = f"The main diagnosis is {diagnosis}."
+        yield Instruction(Modality.DERM, Task.CLASSIFICATION, Form.DIAGNOSIS, ("0",), question, answer)
 
 
-def _context(record: Record, rng: np.random.Generator, vocabulary: Vocabulary) -> str:
-    """What the order says, where it is told; also what the report was compared with, where weights know."""
-    if rng.random() >= CONTEXT_SHARE:
-        return ""
-    context = ClinicalContext(record.age, record.sex, record.indication)
-    compares = record.modality is Modality.CXR and vocabulary.context_form is ContextForm.TAGS_WITH_COMPARISON
-    said = (record.comparison or "").strip(" .")
-    comparison = said if compares and said.lower() != "none" else ""
-    return context_text(record.modality, context, no_comparison=compares, comparison=comparison)
+def _vqa(facts: Facts, rng: np.random.Generator) -> Iterator[Instruction]:
+    """The questions that came with the data; what has changed is asked as a comparison where it is known."""
+    for asked in facts.record.questions:
+        told = asked.kind == _DIFFERENCE and facts.record.change
+        if asked.images and _sentence(asked.question) and _sentence(asked.answer) and not told:
+            yield _open_question(asked, rng)
 
 
-def _classification(
-    record: Record, rng: np.random.Generator, vocabulary: Vocabulary
-) -> Iterator[Instruction]:
-    """Labels at once, then yes/no: as many of the absent as of the present; the uncertain are not asked."""
-    images = _current(record, vocabulary)
-    if answer := _labels(record, vocabulary):
-        question = ask(Modality.CXR, Form.LABELS, rng, current=len(images))
-        yield Instruction(Modality.CXR, Task.CLASSIFICATION, Form.LABELS, images, question, answer)
-    certain = {name: said for name, said in record.labels.items() if said is not None and name != NO_FINDING}
-    present = _drawn([name for name, said in certain.items() if said], BINARIES, rng)
-    absent = _drawn([name for name, said in certain.items() if not said], max(len(present), 1), rng)
-    for name in (*present, *absent):
-        question = ask(Modality.CXR, Form.BINARY, rng, names=(name,), current=len(images))
-        answer = "Yes." if name in present else "No."
-        yield Instruction(
-            Modality.CXR, Task.CLASSIFICATION, Form.BINARY, images, question, answer, subjects=(name,)
-        )
-
-
-def _labels(record: Record, vocabulary: Vocabulary) -> str | None:
-    """What is present, in the order of the vocabulary; None where something is uncertain or nothing known."""
-    known = {name: record.labels[name] for name in vocabulary.chest_findings if name in record.labels}
-    if None in known.values():
-        return None
-    present = [name for name, said in known.items() if said]
-    if present:
-        return ",".join(present)
-    return NO_FINDING if known or record.labels.get(NO_FINDING) else None
-
-
-def _vqa(asked: RecordQuestion, rng: np.random.Generator) -> Instruction:
-    """A question that came with the data; "where is the nodule?" alone would ask for a box."""
+def _open_question(asked: RecordQuestion, rng: np.random.Generator) -> Instruction:
+    """Put it about its images; "where is the nodule?" alone would ask for a box."""
     free = is_free(rng) and asked.kind != "location"
     words = without_control_tokens(asked.question)
     question = ask(Modality.CXR, Form.VQA, rng, question=words, current=len(asked.images), free=free)
-    images = tuple(str(n) for n in asked.images)
+    images = tuple(map(str, asked.images))
     return Instruction(Modality.CXR, Task.VQA, Form.VQA, images, question, _sentence(asked.answer))
 
 
-def _comparisons(
-    record: Record, change: str, rng: np.random.Generator, vocabulary: Vocabulary
-) -> Iterator[Instruction]:
+def _comparisons(facts: Facts, rng: np.random.Generator) -> Iterator[Instruction]:
     """The whole change, then that of each finding of which it can be read."""
-    current = _current(record, vocabulary, MOST_IMAGES - 1)
-    first = len(record.images)
-    priors = tuple(str(first + n) for n in range(min(len(record.priors), MOST_IMAGES - len(current))))
-    text = _sentence(change)
-    read = changes_in(text, (*vocabulary.chest_findings, *vocabulary.told_only)).value
-    said: dict[str, dict[str, None]] = {}
-    for one in read:
-        said.setdefault(one.label, {})[one.evidence] = None
-    answers = [(Form.DIFFERENCE, (), text)]
-    answers += [(Form.CHANGE, (name,), " ".join(sentences)) for name, sentences in said.items()]
-    for form, names, answer in answers:
+    change = _sentence(facts.record.change or "")
+    if not (change and facts.record.priors):
+        return
+    current, priors = facts.compared
+    for form, names, answer in _changes(change, facts.vocabulary):
         question = ask(Modality.CXR, form, rng, names=names, current=len(current), priors=len(priors))
-        yield Instruction(
-            Modality.CXR, Task.COMPARISON, form, (*current, *priors), question, answer, subjects=names
-        )
+        shown = (*current, *priors)
+        yield Instruction(Modality.CXR, Task.COMPARISON, form, shown, question, answer, subjects=names)
+
+
+def _changes(text: str, vocabulary: Vocabulary) -> Iterator[tuple[Form, tuple[str, ...], str]]:
+    """What is asked, of which names, and the sentences that say so."""
+    yield Form.DIFFERENCE, (), text
+    said: dict[str, dict[str, None]] = {}
+    for change in changes_in(text, (*vocabulary.chest_findings, *vocabulary.told_only)).value:
+        said.setdefault(change.label, {})[change.evidence] = None
+    for name, sentences in said.items():
+        yield Form.CHANGE, (name,), " ".join(sentences)
 
 
 def _sentence(text: str) -> str:
     plain = sentence_case(without_control_tokens(text))
-    return plain if plain.endswith((".", "!", "?")) else f"{plain}."
+    return plain if not plain or plain.endswith((".", "!", "?")) else f"{plain}."
 
 
 def _drawn(names: Sequence[str], most: int, rng: np.random.Generator) -> list[str]:
     """Draw some of the names, in their own order."""
     return [names[int(n)] for n in sorted(rng.permutation(len(names))[:most])]
+
+
+LESSONS: Mapping[Modality, Mapping[Task, Teach]] = {
+    Modality.CXR: {
+        Task.REPORT: _reports,
+        Task.CLASSIFICATION: _classification,
+        Task.ANATOMY_DETECTION: partial(detections, anatomy=True),
+        Task.PATHOLOGY_DETECTION: partial(detections, anatomy=False),
+        Task.SEGMENTATION: segmentations,
+        Task.COMPARISON: _comparisons,
+        Task.VQA: _vqa,
+        Task.REGION_CAPTIONING: regions,
+    },
+    Modality.CT: {Task.SEGMENTATION: segmentations},
+    Modality.DERM: {Task.CLASSIFICATION: _diagnosis, Task.SEGMENTATION: segmentations},
+}
+"""How each task is taught; a modality that does not name a task has no question for it."""

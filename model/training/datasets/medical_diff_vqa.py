@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from sys import intern
 
 from model.errors import RowError
 from model.reading import Modality
@@ -26,6 +27,15 @@ class PairedStudy:
     order: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One row: a question on a study, or on the difference between it and its reference."""
+
+    kind: str
+    question: str
+    answer: str
+
+
 def _studies(source: Path) -> dict[str, PairedStudy]:
     table = Table(source / MEDICAL_DIFF_VQA.folder(source) / STUDIES, ("study_id", "dicom_id"))
     return {row["study_id"]: PairedStudy(row["dicom_id"], _order(row)) for row in table}
@@ -36,17 +46,21 @@ def _order(row: Row) -> int | None:
     return None if told is None else int(told)
 
 
-def _pairs(source: Path) -> dict[tuple[str, str], list[Row]]:
-    """Gather the questions of each main study and its reference, in the order of the table."""
+def _pairs(source: Path) -> dict[tuple[str, str], list[Asked]]:
+    """Gather the questions of each main study and its reference, in the order of the table.
+
+    There are 700,000 of few wordings: equal words are kept once.
+    """
     needed = ("study_id", "ref_id", "question_type", "question", "answer")
-    pairs: dict[tuple[str, str], list[Row]] = {}
+    pairs: dict[tuple[str, str], list[Asked]] = {}
     for row in Table(source / MEDICAL_DIFF_VQA.folder(source) / QUESTIONS, needed):
-        pairs.setdefault((row["study_id"], row["ref_id"]), []).append(row)
+        kind, question, answer = (intern(row[name]) for name in ("question_type", "question", "answer"))
+        pairs.setdefault((row["study_id"], row["ref_id"]), []).append(Asked(kind, question, answer))
     return pairs
 
 
 def _record(
-    images: MimicImages, studies: dict[str, PairedStudy], pair: tuple[str, str], rows: Sequence[Row]
+    images: MimicImages, studies: dict[str, PairedStudy], pair: tuple[str, str], rows: Sequence[Asked]
 ) -> Record:
     main, reference = (studies.get(study) for study in pair)
     if main is None:
@@ -54,16 +68,10 @@ def _record(
     image = images.image(main.dicom_id)
     prior = _prior(images, main, reference)
     shown = (0, 1) if prior else (0,)
-    asked = [row for row in rows if row["question"] and row["answer"]]
     questions = tuple(
-        RecordQuestion(
-            row["question"],
-            row["answer"],
-            shown if row["question_type"] == DIFFERENCE else (0,),
-            row["question_type"],
-        )
-        for row in asked
-        if prior or row["question_type"] != DIFFERENCE
+        RecordQuestion(row.question, row.answer, shown if row.kind == DIFFERENCE else (0,), row.kind)
+        for row in rows
+        if row.question and row.answer and (prior or row.kind != DIFFERENCE)
     )
     if not questions:
         raise RowError("it has no question that its images can answer")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from model.errors import RowError
 from model.reading import Modality
-from model.training.datasets.chexpert_labels import observed
+from model.training.datasets.chexpert_labels import OBSERVATIONS, observed
 from model.training.datasets.dataset_reader import Case, DatasetCard, DatasetReader, Missing
 from model.training.datasets.mimic_images import (
     METADATA,
@@ -22,7 +22,7 @@ from model.training.datasets.mimic_images import (
 from model.training.datasets.physionet import LICENCE, MIMIC_CXR, MIMIC_CXR_JPG
 from model.training.datasets.record import Record, RecordImage
 from model.training.datasets.report_sections import sections_of
-from model.training.datasets.tables import Table
+from model.training.datasets.tables import Row, Table
 
 CHEXPERT, NEGBIO = "mimic-cxr-2.0.0-chexpert.csv.gz", "mimic-cxr-2.0.0-negbio.csv.gz"
 REPORTS = "mimic-cxr-reports.zip"
@@ -64,15 +64,20 @@ class Labels:
         """
         folder = source / MIMIC_CXR_JPG.folder(source)
         self._tables = [
-            {row["study_id"]: row for row in Table(folder / file, ("study_id", "No Finding"))}
+            {row["study_id"]: _named(row) for row in Table(folder / file, ("study_id", "No Finding"))}
             for file in (CHEXPERT, NEGBIO)
         ]
 
     def of(self, study: str) -> dict[str, bool | None]:
         """Take CheXpert's labels; where NegBio says the opposite, nothing is certain."""
-        chexpert, negbio = (observed(table[study].cells) if study in table else {} for table in self._tables)
+        chexpert, negbio = (observed(table.get(study, {})) for table in self._tables)
         opposed = {name for name, value in chexpert.items() if {value, negbio.get(name)} == {True, False}}
         return {name: None if name in opposed else value for name, value in chexpert.items()}
+
+
+def _named(row: Row) -> dict[str, str]:
+    """The cells of a row that hold a label: few of them do."""
+    return {column: row[column] for column in OBSERVATIONS if row[column]}
 
 
 def _shown(images: MimicImages, study: Sequence[MimicImage]) -> tuple[RecordImage, ...]:

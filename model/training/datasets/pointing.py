@@ -10,37 +10,37 @@ from model.protocol import DETECTION_GROUP
 from model.questions import Form
 from model.reading import Modality, Task
 from model.training.asking import ask, is_free
+from model.training.datasets.facts import Facts
 from model.training.datasets.record import Record
 from model.training.instruction import Instruction
 from model.training.phantoms.truth import Box
 from model.training.tagged_answers import detection_answer, segmentation_answer
-from model.vocabulary import Vocabulary
 
 REGIONS = 4
 """Most regions of one record that are described at a time."""
 
 
-def detections(record: Record, rng: np.random.Generator, vocabulary: Vocabulary) -> Iterator[Instruction]:
-    """Ask for structures and for findings of each image that has boxes.
+def detections(facts: Facts, rng: np.random.Generator, *, anatomy: bool) -> Iterator[Instruction]:
+    """Ask for the structures, or the findings, of each image that has boxes.
 
     What is asked and not there is a finding that the record denies; a structure or finding of which it says
     nothing is never asked.
     """
+    record, vocabulary = facts.record, facts.vocabulary
+    order = vocabulary.chest_structures if anatomy else vocabulary.chest_findings
+    denied = () if anatomy else {name for name, said in record.labels.items() if said is False}
     for image in dict.fromkeys(box.image for box in record.boxes):
-        for task, order in (
-            (Task.ANATOMY_DETECTION, vocabulary.chest_structures),
-            (Task.PATHOLOGY_DETECTION, vocabulary.chest_findings),
-        ):
-            boxes = _boxes(record, image, anatomy=task is Task.ANATOMY_DETECTION)
-            absent = [] if task is Task.ANATOMY_DETECTION else _denied(record, order)
-            known = {*boxes, *absent}
-            if names := [*(n for n in order if n in known), *(n for n in boxes if n not in order)]:
-                yield _detection(str(image), task, names, boxes, rng)
+        boxes = _boxes(record, image, anatomy=anatomy)
+        known = [name for name in order if name in boxes or name in denied]
+        known += [name for name in boxes if name not in order]
+        if known:
+            task = Task.ANATOMY_DETECTION if anatomy else Task.PATHOLOGY_DETECTION
+            yield _detection(str(image), task, known, boxes, rng)
 
 
-def regions(record: Record, rng: np.random.Generator) -> Iterator[Instruction]:
+def regions(facts: Facts, rng: np.random.Generator) -> Iterator[Instruction]:
     """Ask what some of the captioned boxes show."""
-    captioned = [box for box in record.boxes if box.caption]
+    captioned = [box for box in facts.record.boxes if without_control_tokens(box.caption or "")]
     for n in rng.permutation(len(captioned))[:REGIONS]:
         box = captioned[int(n)]
         yield Instruction(
@@ -54,18 +54,19 @@ def regions(record: Record, rng: np.random.Generator) -> Iterator[Instruction]:
         )
 
 
-def segmentations(record: Record, rng: np.random.Generator) -> Iterator[Instruction]:
-    """Ask for each mask."""
-    for mask in record.masks:
+def segmentations(facts: Facts, rng: np.random.Generator) -> Iterator[Instruction]:
+    """Ask for each structure that is masked; several masks of one structure of an image are one."""
+    modality = facts.record.modality
+    for image, label in dict.fromkeys((mask.image, mask.label) for mask in facts.record.masks):
         yield Instruction(
-            record.modality,
+            modality,
             Task.SEGMENTATION,
             Form.SEGMENTATION,
-            (str(mask.image),),
-            ask(record.modality, Form.SEGMENTATION, rng, names=(mask.label,)),
-            segmentation_answer(record.modality, mask.label, shown=True),
-            subjects=(mask.label,),
-            mask=mask.label,
+            (str(image),),
+            ask(modality, Form.SEGMENTATION, rng, names=(label,)),
+            segmentation_answer(modality, label, shown=True),
+            subjects=(label,),
+            mask=label,
         )
 
 
@@ -96,10 +97,6 @@ def _boxes(record: Record, image: int, *, anatomy: bool) -> dict[str, list[Box]]
         if box.image == image and box.anatomy is anatomy:
             found.setdefault(box.label, []).append(box.box)
     return {name: sorted(dict.fromkeys(boxes), key=_area)[:BOXES_PER_NAME] for name, boxes in found.items()}
-
-
-def _denied(record: Record, order: Sequence[str]) -> list[str]:
-    return [name for name in order if record.labels.get(name) is False]
 
 
 def _area(box: Box) -> float:

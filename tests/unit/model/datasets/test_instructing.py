@@ -1,6 +1,7 @@
 """Instructions from records: what serving reads back from the answers is what the record knows."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +14,8 @@ from model.answers import detections_in, diagnosis_in, has_segment, labels_in, y
 from model.questions import Form
 from model.reading import ChangeStatus, Modality, Task
 from model.report_language.changes import changes_in
-from model.training.datasets.instructing import instructions_of
+from model.training.datasets.facts import Facts
+from model.training.datasets.instructing import instructions_of, lessons, tasks_of
 from model.training.datasets.record import (
     Record,
     RecordBox,
@@ -69,7 +71,20 @@ def test_every_record_is_put_into_whole_instructions(record: Record, seed: int) 
         named = {int(n) for n in re.findall(r"<img(\d+)>", instruction.question)}
         assert named <= set(range(len(images)))
         assert len(instruction.boxes) == instruction.answer.count("<DET>")
+        assert instruction.answer
         assert (instruction.mask is not None) == ("SEG>" in instruction.answer)
+
+
+@settings(max_examples=60, deadline=None)
+@given(records(), st.integers(0, 99), st.sampled_from((DEMO, RELEASED)))
+def test_a_record_always_teaches_the_tasks_that_it_says(
+    record: Record, seed: int, vocabulary: Vocabulary
+) -> None:
+    facts, rng = Facts(record, vocabulary), np.random.default_rng(seed)
+    taught = {instruction.task for instruction in instructions_of(record, rng, vocabulary)}
+    assert taught == set(tasks_of(facts))
+    for task in Task:
+        assert {instruction.task for instruction in lessons(facts, task, rng)} == {task} & taught
 
 
 def test_a_record_that_knows_nothing_teaches_nothing() -> None:
@@ -84,6 +99,15 @@ def test_report_sections_are_answers_about_all_views() -> None:
     assert {i.answer for i in whole} == {"Findings: Clear lungs. Impression: Normal."}
     assert {i.images for i in whole} == {("0", "1")}
     assert any("<img0><img1>" in i.question for i in whole)
+
+
+def test_parts_of_a_report_are_asked_as_often_as_the_released_code_does() -> None:
+    record = replace(CHEST, findings="Clear lungs.", impression="Normal.")
+    rng = np.random.default_rng(0)
+    drawn = Counter(i.form for _ in range(2000) for i in instructions_of(record, rng))
+    assert drawn.total() == 2000
+    for form, share in ((Form.FINDINGS, 0.35), (Form.IMPRESSION, 0.35), (Form.REPORT, 0.3)):
+        assert abs(drawn[form] / 2000 - share) < 0.04  # four standard errors
 
 
 def test_half_a_report_is_no_whole_one() -> None:
@@ -262,6 +286,12 @@ def test_questions_of_the_data_keep_their_images_and_end_with_a_point() -> None:
     said = of(Form.VQA, record)
     assert {(i.images, i.answer) for i in said} == {(("1",), "No."), (("0",), "Left apical area.")}
     assert all("<img0>" in i.question for i in said if i.answer == "Left apical area.")
+
+
+@pytest.mark.parametrize("empty", ["", " \n", "###"])
+def test_what_says_nothing_is_not_taught(empty: str) -> None:
+    questions = (RecordQuestion(empty, "no"), RecordQuestion("is there edema?", empty))
+    assert told(replace(CHEST, findings=empty, impression=empty, change=empty, questions=questions)) == []
 
 
 CHANGE = (

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from model.prompts import RegionBox, context_text, phrase, preface_text, without_control_tokens
 from model.questions import Form, Question
-from model.reading import BoundingBox, Modality, ReadingRequest, Task
+from model.reading import BoundingBox, ClinicalContext, Modality, ReadingRequest, Task
 from model.vocabulary import ContextForm, Vocabulary
 from model.volume import PlanarImage
 from model.wordings import WORDINGS
@@ -67,13 +67,21 @@ def region_of(box: BoundingBox, image: PlanarImage) -> RegionBox:
     return i0 / columns, j0 / rows, i1 / columns, j1 / rows
 
 
+def order_text(form: Form, modality: Modality, context: ClinicalContext, vocabulary: Vocabulary) -> str:
+    """What the order says before a question, where the weights were taught to hear it there."""
+    if form not in _WITH_CONTEXT or vocabulary.context_form is ContextForm.PREFACE:
+        return ""
+    compares = vocabulary.context_form is ContextForm.TAGS_WITH_COMPARISON and form is not Form.DIAGNOSIS
+    return context_text(modality, context, no_comparison=compares)
+
+
 def _questions(task: Task, request: ReadingRequest, vocabulary: Vocabulary) -> Iterator[Question]:
     modality, current = request.modality, len(request.images)
     shown = tuple(range(current))
     as_preface = vocabulary.context_form is ContextForm.PREFACE
     preface = preface_text(modality, request.context) if as_preface else ""
     for form, names in _asked(task, request, vocabulary):
-        context = "" if as_preface or form not in _WITH_CONTEXT else _context(form, request, vocabulary)
+        context = order_text(form, modality, request.context, vocabulary)
         text = phrase(WORDINGS[modality, form][0], names=names, current=current, context=context)
         yield Question(task, form, text, names, images=shown, preface=preface)
     if (modality, task) == (Modality.CXR, Task.COMPARISON):
@@ -111,11 +119,6 @@ def _groups(form: Form, task: Task, modality: Modality, vocabulary: Vocabulary) 
         yield from ((name,) for name in organs[modality])
     else:
         yield ()
-
-
-def _context(form: Form, request: ReadingRequest, vocabulary: Vocabulary) -> str:
-    compares = vocabulary.context_form is ContextForm.TAGS_WITH_COMPARISON and form is not Form.DIAGNOSIS
-    return context_text(request.modality, request.context, no_comparison=compares)
 
 
 _WITH_CONTEXT = frozenset({Form.FINDINGS, Form.IMPRESSION, Form.REPORT, Form.DIAGNOSIS})

@@ -57,11 +57,12 @@ def marked_studies(
 
 def mark_study(family: Family, study: Study) -> MarkedStudy:
     """Look at a study once and ask it all, as serving does; what cannot be read or asked is named."""
+    drawn = study.patient_study or study.key
     try:
         images = study.images()
         answers = family.look(study.modality, images).answer([asked.question for asked in study.asked])
     except ModelError as exc:
-        return MarkedStudy(study.key, study.modality, (), type(exc).__name__)
+        return MarkedStudy(study.key, study.modality, (), drawn, type(exc).__name__)
     rows: list[Row] = []
     for asked, answer in zip(study.asked, answers, strict=True):
         question = asked.question
@@ -69,7 +70,7 @@ def mark_study(family: Family, study: Study) -> MarkedStudy:
         well_formed = is_well_formed(question, answer, study.modality, family.vocabulary)
         marked = mark(asked, answer, first, family.vocabulary)
         rows.append(Row(question.task, question.form, question.subjects, answer.text, well_formed, marked))
-    return MarkedStudy(study.key, study.modality, tuple(rows))
+    return MarkedStudy(study.key, study.modality, tuple(rows), drawn)
 
 
 def _read(file: Path, header: Mapping[str, object]) -> dict[str, MarkedStudy]:

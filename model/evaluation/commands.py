@@ -1,5 +1,7 @@
 """The command of evaluation: `medversa-node evaluate`."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,11 @@ from rich.markdown import Markdown
 from rich.progress import Progress
 
 if TYPE_CHECKING:
+    from model.evaluation.evaluation import Result
+    from model.evaluation.sources import Source
+    from model.evaluation.text.metric_models import MetricModels
     from model.families.family import Family
+    from model.reading import Task
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _TASKS = (
@@ -37,6 +43,11 @@ _TASKS = (
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Write the table of goals between the marks of this file.",
 )
+@click.option(
+    "--metric-models",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML file; its table metric_models says where the models of text metrics lie.",
+)
 @click.option("--device", default="cpu", show_default=True, help="A torch device.")
 @click.option("--precision", default="auto", show_default=True, help="Of the language model's weights.")
 def evaluate(
@@ -49,6 +60,7 @@ def evaluate(
     data: Path | None,
     out: Path,
     readme: Path | None,
+    metric_models: Path | None,
     device: str,
     precision: str,
 ) -> None:
@@ -62,37 +74,49 @@ def evaluate(
         raise click.UsageError("transfer needs --data, a folder of real pictures, and nothing else does")
     # torch is loaded only for the command that needs it.
     from model.errors import ModelError
-    from model.evaluation.evaluation import evaluate as run
+    from model.evaluation.evaluation import asked_studies
     from model.evaluation.readme import put_between_marks
+    from model.evaluation.report import goals, write_report
     from model.evaluation.sources import source_of, training_of
+    from model.evaluation.text.metric_models import MetricModels, ModelPaths, paths_from_toml
     from model.reading import Task
     from model.registry import load_family
 
     console = Console()
+    chosen = [Task(task.replace("-", " ")) for task in tasks]
     try:
+        paths = paths_from_toml(metric_models) if metric_models else ModelPaths()
         family = load_family(weights, device, precision)
         if data is not None:
             _transfer(family, data, out, readme, console)
             return
         source = source_of(dataset, split, limit, out)
         source.require_unseen(training_of(weights))
-        chosen = tuple(Task(task.replace("-", " ")) for task in tasks)
-        with Progress(console=console, transient=True) as bars:
-            bar = bars.add_task("studies", total=source.studies)
-            result = run(
-                family,
-                source.subject(chosen),
-                source.read(),
-                out,
-                progress=lambda done: bars.update(bar, completed=done),
-            )
+        result = _measured(family, source, out, chosen, MetricModels(paths, device))
+        write_report(result, family, asked_studies(family, source, chosen), out)
         if readme is not None:
-            put_between_marks(readme, f"evaluation:{dataset}", result.goals().markdown())
+            put_between_marks(readme, f"evaluation:{dataset}", goals(result).markdown())
     except ModelError as exc:
         raise click.ClickException(str(exc)) from exc
-    if dataset == "phantoms":
-        console.print(Markdown(result.goals().markdown()))
+    if result.of_phantoms:
+        console.print(Markdown(goals(result).markdown()))
+    for name, reason in result.not_computed.items():
+        console.print(f"{name}: {reason}", soft_wrap=True, highlight=False, markup=False)
     console.print(f"tables, figures and answers are in {out}")
+
+
+def _measured(
+    family: "Family", source: "Source", out: Path, tasks: Sequence["Task"], models: "MetricModels"
+) -> "Result":
+    """Evaluate with a bar that counts studies."""
+    from model.evaluation.evaluation import evaluate as run
+
+    with Progress(transient=True) as bars:
+        bar = bars.add_task("studies", total=source.studies)
+        shown = partial(bars.update, bar)
+        return run(
+            family, source, out, tasks=tasks, models=models, progress=lambda done: shown(completed=done)
+        )
 
 
 def _transfer(family: "Family", data: Path, out: Path, readme: Path | None, console: Console) -> None:

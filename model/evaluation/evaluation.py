@@ -1,162 +1,130 @@
-"""One evaluation from studies to a folder: answers, figures with intervals, tables."""
+"""One evaluation from studies to figures: asks, marks and sums up."""
 
-import json
-import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model.errors import EvaluationError
 from model.evaluation.answering import Progress, marked_studies, silent
 from model.evaluation.figures import Figure, Told, is_defined, told_in, well_formed_figures
-from model.evaluation.label_figures import diagnosis_figures, label_figures, view_figures
+from model.evaluation.label_figures import diagnosis_figures, label_figures, list_figures, view_figures
 from model.evaluation.marks import MarkedStudy
-from model.evaluation.pages import write_pages
 from model.evaluation.place_figures import box_figures, mask_figures
+from model.evaluation.sources import PHANTOMS, Source
 from model.evaluation.study import Study
-from model.evaluation.tables import Table, goal_table, task_tables
+from model.evaluation.text.metric_models import MetricModels, ModelPaths
+from model.evaluation.text_figures import text_figures, text_pairs
 from model.evaluation.word_figures import change_figures, open_figures
 from model.families.family import Family
 from model.reading import Task
 
 ANSWERS = "answers.jsonl"
-RESULTS = "results.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What an evaluation is about."""
-
-    dataset: str
-    digest: str
-    """Tells one version or download of the dataset from another."""
-    split: str
-    tasks: tuple[Task, ...] = ()
-    """Those to be asked; empty for all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """What an evaluation found."""
 
-    subject: Subject
-    weights: Mapping[str, object]
-    studies: int
-    problems: Mapping[str, int]
-    """How many studies could not be read or asked, by kind of error."""
+    dataset: str
+    digest: str
+    split: str
+    weights: Mapping[str, str]
+    marked: tuple[MarkedStudy, ...]
     figures: tuple[Figure, ...]
+    unknown: tuple[str, ...]
+    """Names that were not asked, since the weights were never taught them."""
+    not_computed: Mapping[str, str]
+    """Metrics of texts that lack a model: what they need and where to get it."""
 
     @property
     def of_phantoms(self) -> bool:
-        return self.subject.dataset == "phantoms"
+        return self.dataset == PHANTOMS
 
     @property
-    def title(self) -> str:
-        return f"{self.weights['name']} {self.weights['version']} on {self.subject.dataset}"
-
-    @property
-    def facts(self) -> list[str]:
-        """What a reader of the figures must know."""
-        problems = ", ".join(f"{n} raised {name}" for name, n in self.problems.items())
-        return [
-            f"Weights: {self.weights['name']} {self.weights['version']}, sha256 {self.weights['sha256']}.",
-            f"Split {self.subject.split}, {self.studies} studies, asked as serving asks.",
-            "In brackets: 95 % intervals of 1,000 bootstrap resamples of studies.",
-            *([f"Not measured, since they could not be read or asked: {problems}."] if problems else []),
-            *(["Phantoms are generated: nothing here is clinical performance."] if self.of_phantoms else []),
-        ]
-
-    def tables(self) -> list[Table]:
-        return task_tables(self.figures)
-
-    def goals(self) -> Table:
-        """What demonstration weights must reach on phantoms."""
-        return goal_table(self.figures)
+    def problems(self) -> dict[str, int]:
+        """How many studies could not be read or asked, by kind of error."""
+        return dict(Counter(study.problem for study in self.marked if study.problem))
 
 
 def evaluate(
-    family: Family, subject: Subject, studies: Iterable[Study], out: Path, *, progress: Progress = silent
+    family: Family,
+    source: Source,
+    out: Path,
+    *,
+    tasks: Sequence[Task] = (),
+    models: MetricModels | None = None,
+    progress: Progress = silent,
 ) -> Result:
     """Ask, mark and sum up; what `out` already holds of the same evaluation is not asked again.
+
+    `tasks` are those to be asked, all by default; `models` are what metrics of texts need.
 
     Raises:
         EvaluationError: `out` holds another evaluation, or there is nothing to ask.
     """
     out.mkdir(parents=True, exist_ok=True)
     identity = family.identity
-    weights: dict[str, object] = {
+    weights = {
         "name": identity.name,
         "version": identity.version,
         "sha256": identity.weights_sha256,
         "precision": family.conditions.precision,
     }
-    asked = (_only(study, subject.tasks) for study in studies)
     header = {
         "weights": weights,
-        "dataset": subject.dataset,
-        "digest": subject.digest,
-        "split": subject.split,
-        "tasks": [*subject.tasks],
+        "dataset": source.dataset,
+        "digest": source.digest,
+        "split": source.split,
+        "tasks": sorted(tasks),
     }
-    marked = list(
-        marked_studies(family, (s for s in asked if s.asked), out / ANSWERS, header, progress=progress)
-    )
+    texts: dict[str, list[str | None]] = {}
+
+    def studies() -> Iterator[Study]:
+        for study in asked_studies(family, source, tasks):
+            texts[study.key] = [asked.text for asked in study.asked]
+            yield study
+
+    marked = tuple(marked_studies(family, studies(), out / ANSWERS, header, progress=progress))
     if not marked:
         raise EvaluationError("no study of the dataset asks anything of these tasks")
-    problems = Counter(study.problem for study in marked if study.problem)
-    result = Result(subject, weights, len(marked), problems, tuple(figures_of(marked)))
-    write_results(result, out)
-    tables = result.tables()
-    write_pages(result.title, result.facts, [result.goals(), *tables] if result.of_phantoms else tables, out)
-    return result
+    told, not_computed = text_figures(
+        text_pairs(marked, texts), models or MetricModels(ModelPaths(), family.conditions.device)
+    )
+    return Result(
+        source.dataset,
+        source.digest,
+        source.split,
+        weights,
+        marked,
+        (*(one for one in told if is_defined(one)), *figures_of(marked)),
+        tuple(sorted(source.unknown)),
+        not_computed,
+    )
+
+
+def asked_studies(family: Family, source: Source, tasks: Sequence[Task]) -> Iterator[Study]:
+    """The studies of a source that ask anything of these tasks, without their other questions."""
+    for study in source.read(family.vocabulary):
+        asked = [one for one in study.asked if not tasks or one.question.task in tasks]
+        if asked:
+            yield replace(study, asked=asked)
 
 
 def figures_of(marked: Sequence[MarkedStudy]) -> list[Figure]:
     """Every figure that the marks define."""
-    return [one for one in _figures(told_in(marked)) if is_defined(one)]
+    told = told_in(marked)
+    return [one for figures in _FIGURES for one in figures(told) if is_defined(one)]
 
 
-def write_results(result: Result, out: Path) -> None:
-    """Write `results.json`: what was measured, on what, of whom."""
-    content = {
-        "weights": dict(result.weights),
-        "dataset": result.subject.dataset,
-        "digest": result.subject.digest,
-        "split": result.subject.split,
-        "studies": result.studies,
-        "problems": dict(result.problems),
-        "figures": [_plain(one) for one in result.figures],
-    }
-    (out / RESULTS).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def _figures(told: Sequence[Told]) -> Iterator[Figure]:
-    yield from label_figures(told)
-    yield from diagnosis_figures(told)
-    yield from view_figures(told)
-    yield from box_figures(told)
-    yield from mask_figures(told)
-    yield from change_figures(told)
-    yield from open_figures(told)
-    yield from well_formed_figures(told)
-
-
-def _only(study: Study, tasks: tuple[Task, ...]) -> Study:
-    if not tasks:
-        return study
-    return replace(study, asked=[asked for asked in study.asked if asked.question.task in tasks])
-
-
-def _plain(one: Figure) -> dict[str, object]:
-    estimate = one.estimate
-    bounds = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    numbers = {name: None if math.isnan(value) else round(value, 6) for name, value in bounds.items()}
-    return {
-        "task": one.task,
-        "name": one.name,
-        "of": one.of,
-        **numbers,
-        "studies": estimate.studies,
-        "answers": one.answers,
-    }
+_FIGURES: tuple[Callable[[Sequence[Told]], Iterator[Figure]], ...] = (
+    label_figures,
+    list_figures,
+    diagnosis_figures,
+    view_figures,
+    box_figures,
+    mask_figures,
+    change_figures,
+    open_figures,
+    well_formed_figures,
+)

@@ -44,7 +44,7 @@ Values = Sequence[tuple[str, float]]
 
 def told_in(studies: Sequence[MarkedStudy]) -> list[Told]:
     """Every row, with its study."""
-    return [Told(study.key, study.modality, row) for study in studies for row in study.rows]
+    return [Told(study.patient_study, study.modality, row) for study in studies for row in study.rows]
 
 
 def mean_figure(task: str, name: str, of: str, values: Values) -> Figure:

@@ -21,7 +21,7 @@ from model.evaluation.classification import (
     tally,
 )
 from model.evaluation.figures import Figure, Told, figure, mean_figure
-from model.evaluation.marks import DiagnosisMark, LabelMark, ViewMark
+from model.evaluation.marks import DiagnosisMark, LabelMark, LabelsMark, ViewMark
 from model.reading import Task
 
 _TASK = Task.CLASSIFICATION.value
@@ -54,6 +54,27 @@ def label_figures(told: Sequence[Told]) -> Iterator[Figure]:
         for name, measure in _MEASURES.items():
             yield one(name, label, lambda c, m=measure, a=answered: m(tally(a, c)))
         yield one("AUC", label, partial(area_under_curve, answered))
+
+
+def list_figures(told: Sequence[Told]) -> Iterator[Figure]:
+    """Macro and micro F1 of lists of labels, of those that are known to be present or absent."""
+    marks = [(one.study, one.mark) for one in told if isinstance(one.mark, LabelsMark)]
+    if not marks:
+        return
+    studies, n = numbered([key for key, _ in marks])
+    labels = dict.fromkeys(label for _, m in marks for label in (*m.hits, *m.wrong, *m.missed))
+    every = [
+        Answers(
+            np.array([float(label in mark.hits or label in mark.wrong) for _, mark in marks]),
+            np.array([label in mark.hits or label in mark.missed for _, mark in marks]),
+            studies,
+        )
+        for label in labels
+    ]
+    if every:
+        whole = partial(figure, _TASK, of="listed findings", studies=n, answers=len(marks))
+        yield whole(name="macro F1", statistic=partial(macro, f1, every))
+        yield whole(name="micro F1", statistic=partial(micro, f1, every))
 
 
 def view_figures(told: Sequence[Told]) -> Iterator[Figure]:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from model.answers import detections_in, diagnosis_in, is_frontal_chest
+from model.answers import detections_in, diagnosis_in, is_frontal_chest, labels_in
 from model.evaluation.change import compared
 from model.evaluation.detection import Box
 from model.evaluation.marks import (
@@ -11,6 +11,7 @@ from model.evaluation.marks import (
     ChangeMark,
     DiagnosisMark,
     LabelMark,
+    LabelsMark,
     Mark,
     MaskMark,
     NamedBoxes,
@@ -25,6 +26,7 @@ from model.evaluation.study import (
     BoxTruth,
     ChangeTruth,
     DiagnosisTruth,
+    LabelsTruth,
     LabelTruth,
     MaskTruth,
     OpenTruth,
@@ -41,6 +43,12 @@ def mark(asked: Asked, answer: Generation, image: PlanarImage | Volume, known: V
     match asked.truth:
         case LabelTruth(label, present):
             return LabelMark(label, answer.yes_probability, present)
+        case LabelsTruth(present, absent):
+            told = labels_in(answer.text, known=known.chest_findings).value or frozenset()
+            hits, wrong, missed = (
+                tuple(sorted(part)) for part in (told & present, told & absent, present - told)
+            )
+            return LabelsMark(hits, wrong, missed)
         case ViewTruth(frontal_chest):
             return ViewMark(is_frontal_chest(answer.text), frontal_chest)
         case DiagnosisTruth(label):
@@ -48,7 +56,7 @@ def mark(asked: Asked, answer: Generation, image: PlanarImage | Volume, known: V
         case BoxTruth() as truth:
             return _boxes(asked, truth, answer, image)
         case MaskTruth() as truth:
-            return _mask(asked.question.subjects[0], truth, answer)
+            return _mask(asked.question.subjects[0], truth, answer, image)
         case ChangeTruth(text):
             read = compared(answer.text, text, known.chest_findings)
             return ChangeMark(tuple(sorted(read.told)), tuple(sorted(read.true)), read.says_something)
@@ -88,12 +96,13 @@ def _fractions(answer: Generation, shape: tuple[int, ...]) -> list[Box]:
     return [(i0 / columns, j0 / rows, i1 / columns, j1 / rows) for j0, i0, j1, i1 in answer.boxes]
 
 
-def _mask(label: str, truth: MaskTruth, answer: Generation) -> MaskMark:
+def _mask(label: str, truth: MaskTruth, answer: Generation, image: PlanarImage | Volume) -> MaskMark:
     true = truth.voxels()
     found = found_mask(answer, label, true.shape)
     distances: tuple[float | None, float | None] = (None, None)
-    if truth.spacing_mm is not None and found.any() and true.any():
-        measured = surface_distance(found, true, truth.spacing_mm)
+    spacing = _spacing_mm(image)
+    if spacing is not None and found.any() and true.any():
+        measured = surface_distance(found, true, spacing)
         distances = measured.average, measured.hausdorff_95
     return MaskMark(
         label,
@@ -103,3 +112,12 @@ def _mask(label: str, truth: MaskTruth, answer: Generation) -> MaskMark:
         intersection_over_union(found, true),
         *distances,
     )
+
+
+def _spacing_mm(image: PlanarImage | Volume) -> tuple[float, ...] | None:
+    """Along the axes of the image as the model sees it."""
+    if isinstance(image, Volume):
+        return image.geometry.spacing_mm
+    if image.spacing_mm is None or not image.orientation.transposed:
+        return image.spacing_mm
+    return image.spacing_mm[::-1]

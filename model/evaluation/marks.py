@@ -22,6 +22,16 @@ class LabelMark:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelsMark:
+    """A list of labels; those of which nothing is known are in none of the three."""
+
+    hits: tuple[str, ...]
+    wrong: tuple[str, ...]
+    missed: tuple[str, ...]
+    kind: Literal["labels"] = "labels"
+
+
+@dataclass(frozen=True, slots=True)
 class ViewMark:
     """What kind of picture it is."""
 
@@ -94,7 +104,9 @@ class TextMark:
     kind: Literal["text"] = "text"
 
 
-Mark = LabelMark | ViewMark | DiagnosisMark | BoxMark | MaskMark | ChangeMark | OpenMark | TextMark
+Mark = (
+    LabelMark | LabelsMark | ViewMark | DiagnosisMark | BoxMark | MaskMark | ChangeMark | OpenMark | TextMark
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,5 +129,7 @@ class MarkedStudy:
     key: str
     modality: Modality
     rows: tuple[Row, ...]
+    patient_study: str
+    """What the bootstrap draws."""
     problem: str | None = None
     """Why there are none: the kind of error that its images or its questions raised."""

@@ -12,6 +12,7 @@ from model.evaluation.study import (
     BoxTruth,
     ChangeTruth,
     DiagnosisTruth,
+    LabelsTruth,
     LabelTruth,
     MaskTruth,
     OpenTruth,
@@ -109,7 +110,7 @@ def study_of(case: Case, kind: str) -> Study:
         case AbdomenCase():
             frames = tuple(FrameKey(str(k)) for k in range(len(case.voxels)))
             volume = Volume(case.voxels, Geometry(case.affine), frames)
-            return Study(key, Modality.CT, lambda: [volume], list(_abdomen(case, volume)))
+            return Study(key, Modality.CT, lambda: [volume], list(_abdomen(case)))
         case SkinCase():
             picture = PlanarImage(case.pixels, FrameKey("1"))
             return Study(key, Modality.DERM, lambda: [picture], list(_skin(case)))
@@ -129,6 +130,8 @@ def _chest(case: ChestCase) -> Iterator[Asked]:
     yield _asked(Task.REPORT, Form.FINDINGS, TextTruth(told))
     yield _asked(Task.REPORT, Form.IMPRESSION, TextTruth(concluded))
     yield _asked(Task.REPORT, Form.REPORT, TextTruth(f"Findings: {told} Impression: {concluded}"))
+    absent = frozenset(decided) - present
+    yield _asked(Task.CLASSIFICATION, Form.LABELS, LabelsTruth(frozenset(present), absent))
     for label in decided:
         yield _asked(Task.CLASSIFICATION, Form.BINARY, LabelTruth(label, label in present), names=(label,))
     anatomy = {name: (view.boxes[name],) if name in view.boxes else () for name in CHEST_STRUCTURES}
@@ -149,20 +152,19 @@ def _chest(case: ChestCase) -> Iterator[Asked]:
 
 def _mask_of(view: ChestView, organ: str) -> MaskTruth:
     mask = view.masks.get(organ)
-    return MaskTruth(lambda: np.zeros(view.pixels.shape, bool) if mask is None else mask, view.spacing_mm)
+    return MaskTruth(lambda: np.zeros(view.pixels.shape, bool) if mask is None else mask)
 
 
-def _abdomen(case: AbdomenCase, volume: Volume) -> Iterator[Asked]:
-    spacing = volume.geometry.spacing_mm
+def _abdomen(case: AbdomenCase) -> Iterator[Asked]:
     for organ in ABDOMINAL_ORGANS:
         mask = case.masks.get(organ, np.zeros(case.voxels.shape, bool))
-        truth = MaskTruth(lambda mask=mask: mask, spacing)
+        truth = MaskTruth(lambda mask=mask: mask)
         yield _asked(Task.SEGMENTATION, Form.SEGMENTATION, truth, Modality.CT, names=(organ,))
 
 
 def _skin(case: SkinCase) -> Iterator[Asked]:
     yield _asked(Task.CLASSIFICATION, Form.DIAGNOSIS, DiagnosisTruth(case.diagnosis), Modality.DERM)
-    truth = MaskTruth(lambda: case.mask, None)
+    truth = MaskTruth(lambda: case.mask)
     yield _asked(Task.SEGMENTATION, Form.SEGMENTATION, truth, Modality.DERM, names=("lesion",))
 
 

@@ -41,14 +41,20 @@ class BoxTruth:
     boxes: Mapping[str, tuple[Box, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class LabelsTruth:
+    """All labels of an image that are present, and all that are known to be absent."""
+
+    present: frozenset[str]
+    absent: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskTruth:
     """The mask of a structure on the grid of the image."""
 
     voxels: Callable[[], NDArray[np.bool_]]
     """(J, I) or (K, J, I); all false where the structure is not there."""
-    spacing_mm: tuple[float, ...] | None
-    """Along the axes of `voxels`; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,17 @@ class TextTruth:
     text: str
 
 
-Truth = LabelTruth | ViewTruth | DiagnosisTruth | BoxTruth | MaskTruth | ChangeTruth | OpenTruth | TextTruth
+Truth = (
+    LabelTruth
+    | LabelsTruth
+    | ViewTruth
+    | DiagnosisTruth
+    | BoxTruth
+    | MaskTruth
+    | ChangeTruth
+    | OpenTruth
+    | TextTruth
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +99,15 @@ class Asked:
 
     question: Question
     truth: Truth
+
+    @property
+    def text(self) -> str | None:
+        """The true answer in words, for the metrics of texts; None where it has none."""
+        match self.truth:
+            case ChangeTruth(text) | TextTruth(text) | OpenTruth(_, text):
+                return text
+            case _:
+                return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,3 +119,5 @@ class Study:
     modality: Modality
     images: Callable[[], Sequence[PlanarImage | Volume]]
     asked: Sequence[Asked]
+    patient_study: str = ""
+    """What is drawn together by the bootstrap, where several keys belong to one; by default the key."""

@@ -39,9 +39,11 @@ class Table:
 
 
 def told(estimate: Estimate) -> str:
-    """`0.912 [0.900, 0.922]`; a dash where nothing is defined."""
+    """`0.912 [0.900, 0.922]`; without an interval where none is known."""
     if math.isnan(estimate.value):
         return "–"
+    if math.isnan(estimate.low):
+        return f"{estimate.value:.3f}"
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from model.training.prepare_command import prepare
+from model.training.prepare_command import datasets, prepare
 from model.training.reduce_command import reduce
 from model.weights_commands import table
 
@@ -18,6 +18,7 @@ def train() -> None:
     """Train a model."""
 
 
+train.add_command(datasets)
 train.add_command(prepare)
 train.add_command(reduce)
 

@@ -1,4 +1,4 @@
-"""`medversa-node train prepare`: turns a downloaded dataset into the common form."""
+"""`medversa-node train datasets` and `train prepare`: turn a downloaded dataset into the common form."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +14,23 @@ from model.training.datasets.registry import DATASETS
 from model.training.datasets.shards import write_prepared
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+def datasets() -> None:
+    """Say of every dataset where it is published, under which licence, and how its download must lie."""
+    for name, reader in sorted(DATASETS.items()):
+        card = reader.card
+        click.echo(f"{name}: {card.name} {card.version}")
+        for what, told in (
+            ("published", card.address),
+            ("licence", f"{card.licence}, {card.licence_address}"),
+            ("layout", card.layout),
+            ("split", card.split_rule),
+            *(("done", sentence) for sentence in card.preprocessing),
+            ("cite", card.citation),
+        ):
+            click.echo(f"  {what:<10}{told}")
 
 
 @click.command()

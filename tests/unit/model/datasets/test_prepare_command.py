@@ -1,6 +1,8 @@
 """`medversa-node train prepare`: what it writes, says and returns."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,20 @@ def test_another_preparation_is_not_overwritten(source: Path, out: Path) -> None
     assert result.exit_code == 1
     assert "another" in result.stderr
     assert (out / "dataset.json").read_bytes() == before
+
+
+def test_every_dataset_is_told_with_licence_and_layout() -> None:
+    result = CliRunner().invoke(train, ["datasets"])
+    assert result.exit_code == 0
+    for name, reader in DATASETS.items():
+        assert f"{name}: {reader.card.name}" in result.stdout
+        assert reader.card.licence_address in result.stdout
+        assert reader.card.layout in result.stdout
+
+
+def test_preparing_needs_no_torch() -> None:
+    code = "import sys, model.training.commands; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_an_unknown_dataset_is_answered_with_those_that_are_known(source: Path, out: Path) -> None:

@@ -1,7 +1,11 @@
 """Shards: written once, resumed to the same bytes, streamed back, and known when altered."""
 
+import multiprocessing
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +29,12 @@ def read(n: int) -> Record:
     if n == 4:
         raise RowError("the report is empty")
     return record(n)
+
+
+def killed_at_12(n: int) -> Record:
+    if n == 12:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return read(n)
 
 
 class CountedCases:
@@ -94,6 +104,22 @@ def test_a_resumed_preparation_equals_an_uninterrupted_one(
 
     assert contents(out) == contents(prepared)
     assert again.read == list(range(dies_at // 5 * 5, 23))
+
+
+def test_a_killed_preparation_goes_on_to_the_same_bytes(prepared: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    cases = [Case(str(n), partial(killed_at_12, n)) for n in range(23)]
+    process = multiprocessing.get_context("spawn").Process(target=write, args=(cases, out))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    (out / "records-00002.jsonl.part").write_bytes(b'{"half a rec')
+
+    again = CountedCases(23)
+    write(again.cases, out)
+
+    assert contents(out) == contents(prepared)
+    assert again.read == list(range(10, 23))
 
 
 def test_an_interrupted_preparation_is_not_read(tmp_path: Path) -> None:

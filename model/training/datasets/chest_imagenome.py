@@ -9,6 +9,7 @@ from pathlib import Path
 from model.errors import DatasetError, RowError
 from model.reading import Modality
 from model.training.datasets.dataset_reader import Case, DatasetCard, DatasetReader, Missing
+from model.training.datasets.downloads import opened_archive
 from model.training.datasets.mimic_images import SPLIT_RULE, MimicImages, missing_tables
 from model.training.datasets.physionet import CHEST_IMAGENOME, LICENCE
 from model.training.datasets.record import Record, RecordImage
@@ -35,12 +36,12 @@ class Graphs:
         """List the graphs.
 
         Raises:
-            DatasetError: neither the archive nor its folder is there.
+            DatasetError: neither the archive nor its folder is there, or the archive is cut short.
         """
         archive = source / CHEST_IMAGENOME.folder(source) / GRAPHS
         self._folder = archive.with_suffix("")
         if archive.is_file():
-            self._archive = _opened(archive)
+            self._archive = opened_archive(archive)
             names: Iterable[str] = self._archive.namelist()
         elif self._folder.is_dir():
             self._archive = None
@@ -66,13 +67,6 @@ class Graphs:
             )
         except (zipfile.BadZipFile, zlib.error, EOFError):
             raise RowError("the scene graph is damaged") from None
-
-
-def _opened(archive: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(archive)
-    except zipfile.BadZipFile as exc:
-        raise DatasetError(f"{archive.name} is cut short or no archive") from exc
 
 
 def _record(images: MimicImages, graphs: Graphs, avoided: frozenset[str], dicom_id: str) -> Record:

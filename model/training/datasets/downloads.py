@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from model.errors import DatasetError
 from model.training.datasets.dataset_reader import Missing
 
 _JPEG_END, _PNG_END = b"\xff\xd9", b"IEND\xaeB`\x82"
@@ -38,6 +39,18 @@ def problem_of(path: Path) -> str | None:
         return "empty"
     whole = _ENDINGS.get(path.suffix.lower(), lambda _: True)
     return None if whole(path) else "truncated"
+
+
+def opened_archive(path: Path) -> zipfile.ZipFile:
+    """Open a ZIP archive.
+
+    Raises:
+        DatasetError: it is cut short, or something else.
+    """
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as exc:
+        raise DatasetError(f"{path.name} is cut short or no archive") from exc
 
 
 def published_digests(listing: Path) -> dict[str, str]:

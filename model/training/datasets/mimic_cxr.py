@@ -10,6 +10,7 @@ from model.errors import RowError
 from model.reading import Modality
 from model.training.datasets.chexpert_labels import OBSERVATIONS, observed
 from model.training.datasets.dataset_reader import Case, DatasetCard, DatasetReader, Missing
+from model.training.datasets.downloads import opened_archive
 from model.training.datasets.mimic_images import (
     METADATA,
     SPLIT,
@@ -32,10 +33,14 @@ class Reports:
     """Reads reports out of the published archive, or beside it where it was unpacked."""
 
     def __init__(self, source: Path) -> None:
-        """Open the archive if it is there."""
+        """Open the archive if it is there.
+
+        Raises:
+            DatasetError: it is cut short.
+        """
         self.folder = source / MIMIC_CXR.folder(source)
         archive = self.folder / REPORTS
-        self.archive = zipfile.ZipFile(archive) if archive.is_file() else None
+        self.archive = opened_archive(archive) if archive.is_file() else None
 
     def text(self, subject: str, study: str) -> str:
         """Read the report of a study.

@@ -3,7 +3,9 @@
 import csv
 import gzip
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -57,7 +59,7 @@ class Table:
         """Read the names of the columns.
 
         Raises:
-            DatasetError: the file is missing, is no table, or lacks a needed column.
+            DatasetError: the file is missing, damaged or no table, or lacks a needed column.
         """
         self.path = path
         csv.field_size_limit(_LONGEST_CELL)
@@ -91,21 +93,20 @@ class Table:
         with self._opened() as file:
             file.seek(start)
             lines = _Lines(file, start)
-            try:
-                for cells in csv.reader(lines, delimiter=self._delimiter):
-                    if any(cells):
-                        yield Row(dict(zip(self.columns, cells, strict=False)), start)
-                    start = lines.position
-            except (EOFError, OSError, csv.Error) as exc:
-                raise DatasetError(f"{self.path.name} is damaged") from exc
+            for cells in csv.reader(lines, delimiter=self._delimiter):
+                if any(cells):
+                    yield Row(dict(zip(self.columns, cells, strict=False)), start)
+                start = lines.position
 
-    def _opened(self) -> BinaryIO:
+    @contextmanager
+    def _opened(self) -> Generator[BinaryIO]:
+        if not self.path.is_file():
+            raise DatasetError(f"{self.path.name} is missing")
         try:
-            if self.path.suffix == ".gz":
-                return cast(BinaryIO, gzip.open(self.path))  # GzipFile has all of it, and declares less.
-            return self.path.open("rb")
-        except OSError as exc:
-            raise DatasetError(f"{self.path.name} is missing") from exc
+            with gzip.open(self.path) if self.path.suffix == ".gz" else self.path.open("rb") as file:
+                yield cast(BinaryIO, file)  # GzipFile has all of it, and declares less.
+        except (EOFError, OSError, csv.Error, zlib.error) as exc:
+            raise DatasetError(f"{self.path.name} is damaged") from exc
 
 
 class _Lines:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from tests.unit.model.datasets.drawn_mimic import (
     draw_reports,
     image_file,
 )
+
+REPORTS_ARCHIVE = "../../mimic-cxr/2.1.0/mimic-cxr-reports.zip"
 
 
 @pytest.fixture
@@ -100,6 +103,25 @@ def test_a_partial_download_is_prepared_on_request_and_says_what_it_lacks(source
     skipped = {row.row: row.reason for shard in PreparedDataset(out).header.shards for row in shard.skipped}
     assert skipped == {"s50000002": "its report is missing", "s50000003": "no image of it was downloaded"}
     assert "its report is missing" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[: len(b) // 2], lambda b: b"<html>403</html>", lambda b: b[:20]]
+)
+@pytest.mark.parametrize(
+    "file", ["mimic-cxr-2.0.0-metadata.csv.gz", "mimic-cxr-2.0.0-chexpert.csv.gz", REPORTS_ARCHIVE]
+)
+def test_damaged_tables_and_archives_end_without_a_trace(
+    source: Path, out: Path, file: str, damage: Callable[[bytes], bytes]
+) -> None:
+    path = source / JPG / file
+    path.write_bytes(damage(path.read_bytes()))
+    for options in ((), ("--partial",)):
+        result = prepare("mimic-cxr", source, out, *options)
+        assert result.exit_code == 1
+        assert isinstance(result.exception, SystemExit)
+        assert result.stdout.startswith("truncated\t")
+        assert path.name in result.stdout
 
 
 def test_another_preparation_is_not_overwritten(source: Path, out: Path) -> None:

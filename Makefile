@@ -4,9 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 OUT ?= .demo
+RUN ?= runs/medversa-demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast bench check format servers clean
+.PHONY: help demo train-demo test test-fast bench check format servers clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -24,6 +25,9 @@ servers:
 
 demo: $(VENV)/.runs servers ## Start Orthanc, node and worker; send studies; show what comes back (KEEP=1: stay up)
 	$(BIN)/medversa-node demo --out $(OUT) $(if $(KEEP),--keep) $(foreach s,$(STUDIES),--studies $(s))
+
+train-demo: $(VENV)/.runs ## Make the demonstration weights from seeds alone: some 90 minutes on two cores; runs on
+	$(BIN)/medversa-node train demo --out $(RUN)
 
 test: $(VENV)/.tests servers ## Install what the tests need and run them all
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)

@@ -18,6 +18,7 @@ SMALL = replace(
     swin_depths=(1, 1),
     swin_heads=(1, 2),
     swin_window=3,
+    visual_side=3,
     volume_grid=(16, 32, 32),
     unet3d_widths=(4, 4, 8, 8, 8),
     unet3d_groups=2,

@@ -1,7 +1,8 @@
 """MedVersa: a language model that sees images as tokens and calls vision modules by writing their tags.
 
-Image -> encoder -> nine tokens between `<imgN>` and `</imgN>` -> prompt -> text; the hidden state computed
-from each `<DET>`, `<2DSEG>` and `<3DSEG>` of the text drives that tag's vision module on the first image.
+Image -> encoder -> visual tokens, nine as released, between `<imgN>` and `</imgN>` -> prompt -> text; the
+state from each `<DET>`, `<2DSEG>` and `<3DSEG>` of the text drives that tag's vision module on the first
+image.
 """
 
 from collections.abc import Hashable, Iterator, Sequence

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from model.training.prepare_command import datasets, prepare
@@ -32,7 +33,7 @@ train.add_command(reduce)
     help="Folder for cases, checkpoints and, in `weights`, the result.",
 )
 @click.option(
-    "--cases", type=click.IntRange(min=20), default=5000, show_default=True, help="Phantoms in all."
+    "--cases", type=click.IntRange(min=20), default=6050, show_default=True, help="Phantoms in all."
 )
 @click.option(
     "--steps",
@@ -45,9 +46,9 @@ train.add_command(reduce)
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    default=1,
+    default=2,
     show_default=True,
-    help="Processes that draw phantoms.",
+    help="Processes that draw phantoms and, where there is no GPU, train together.",
 )
 @click.option(
     "--start-from",
@@ -86,6 +87,37 @@ def demo(*, out: Path, cases: int, steps: float, seed: int, workers: int, start_
                 shown("held-out cases", n + 1, len(shards), {})
         figures = write_figures(weights, *(load(shards, out / "cases") for shards in held_out.values()))
     console.print(table("Held-out phantoms (not clinical)", figures))
+
+
+@train.command()
+@click.option(
+    "--run",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path("runs/medversa-demo"),
+    show_default=True,
+    help="Folder of a finished `train demo`.",
+)
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=1000, show_default=True, help="Of the language stage."
+)
+@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True, help="Processes.")
+@click.option("--limit", type=click.IntRange(min=1), help="Most phantoms of each kind that are asked about.")
+def compare(*, run: Path, steps: int, workers: int, limit: int | None) -> None:
+    """Compare training on all tasks with vision tasks alone and language tasks alone, on the same eyes."""
+    from model.errors import ModelError
+    from model.training.demo_weights import plan_of
+    from model.training.mixtures import MixturePlan, compare_mixtures
+
+    console = Console()
+    try:
+        plan = plan_of(run / "weights")
+        plan = replace(plan, steps={**plan.steps, "language": steps})
+        with _bars(console) as bars:
+            compared = compare_mixtures(MixturePlan(run, plan, workers, limit), _Shown(bars))
+    except ModelError as exc:
+        raise click.ClickException(str(exc)) from exc
+    (run / "compare" / "table.md").write_text(compared.markdown(), encoding="utf-8")
+    console.print(Markdown(compared.markdown()))
 
 
 _HELD_OUT = (

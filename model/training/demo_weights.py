@@ -11,6 +11,7 @@ from model.errors import WeightsError
 from model.families.medversa import MedVersaFamily
 from model.families.medversa_loading import load_medversa
 from model.families.medversa_networks.network import MedVersaNetwork
+from model.families.medversa_networks.sizes import MedVersaSizes
 from model.families.medversa_networks.tokenizer import MedVersaTokenizer
 from model.families.medversa_saving import save_weights
 from model.reading import CHEST_FINDINGS, ModelIdentity
@@ -26,7 +27,7 @@ from model.weights import (
     write_config,
 )
 
-VERSION = "0.2.0"
+VERSION = "0.3.0"
 CARD_FILE = "MODEL_CARD.md"
 _LIBRARIES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "numpy", "scipy", "pillow")
 
@@ -76,6 +77,18 @@ def write_figures(folder: Path, calibration: Iterable[Case], held_out: Iterable[
     write_config(folder, replace(config, evaluation=figures))
     (folder / CARD_FILE).write_text(card_of(replace(config, evaluation=figures)), encoding="utf-8")
     return figures
+
+
+def plan_of(folder: Path) -> DemoPlan:
+    """The plan that demonstration weights were trained by.
+
+    Raises:
+        WeightsError: the weights were not made by `train demo` from nothing.
+    """
+    config = read_config(folder)
+    if not config.demo_weights or "plan" not in config.training or config.training.get("started_from"):
+        raise WeightsError("these weights were not made from nothing by `train demo`")
+    return DemoPlan(**config.training["plan"], sizes=MedVersaSizes.from_json(config.sizes))
 
 
 def source_revision() -> str:

@@ -72,9 +72,9 @@ def _chest(case: ChestCase, rng: np.random.Generator) -> Iterator[Instruction]:
         return
     yield from _chest_view("prior", case.prior, rng)
     changes = visible_changes(case)
-    yield from _comparisons(("current", "prior"), changes, rng)
+    yield from comparisons(("current", "prior"), changes, rng)
     backwards = [ChangeTruth(c.label, c.laterality, c.zone, _BACK_IN_TIME[c.status]) for c in changes]
-    yield from _comparisons(("prior", "current"), backwards, rng)
+    yield from comparisons(("prior", "current"), backwards, rng)
     same = [
         ChangeTruth(f.label, f.laterality, f.zone, ChangeStatus.UNCHANGED)
         for f in visible_findings(case.current)
@@ -138,9 +138,10 @@ def _classification(
         )
 
 
-def _comparisons(
+def comparisons(
     images: tuple[str, str], changes: Sequence[ChangeTruth], rng: np.random.Generator
 ) -> Iterator[Instruction]:
+    """Ask what changed in all, then of each label that did and of one that did not."""
     yield _comparison(Form.DIFFERENCE, images, (), changes_text(changes), rng)
     labels = [label for label in CHEST_FINDINGS if any(c.label == label for c in changes)]
     never = sorted(set(CHEST_FINDINGS) - set(labels))

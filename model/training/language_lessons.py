@@ -3,17 +3,21 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from model.families.medversa import answer_ids, prefix_ids, question_ids
 from model.families.medversa_networks.network import MedVersaNetwork, splice
+from model.families.medversa_networks.sizes import MedVersaSizes
 from model.families.medversa_networks.tokenizer import MedVersaTokenizer
 from model.prompts import region_text
 from model.reading import ABDOMINAL_ORGANS, Modality
+from model.training.devices import mixed_precision
 from model.training.instruction import Instruction
-from model.training.losses import IGNORED, detection_loss, language_loss
+from model.training.losses import IGNORED, box_loss, detection_loss
 from model.training.planar_pool import (
     MASKS,
     PlanarPool,
@@ -32,8 +36,8 @@ LEAST_LEFT = 0.5
 class SeenPictures:
     """Visual tokens before projection of every picture in several variants."""
 
-    tokens: Tensor
-    """(variants, N, T, width) float16."""
+    tokens: Sequence[Tensor]
+    """Each variant: (N, T, width) float16."""
     windows: Tensor
     """(variants, N, 4): how each variant was cut; variant 0 is the picture as served."""
 
@@ -45,7 +49,7 @@ class Lesson:
     instruction: Instruction
     rows: tuple[int, ...]
     """Rows of `SeenPictures` (planar) or of seen volumes (CT), in order."""
-    ids: tuple[int, ...]
+    ids: NDArray[np.int32]
     taught_from: int
     """Position of the first id of the answer."""
     variant: int | None = None
@@ -69,14 +73,24 @@ class LessonBatch:
     structures: Tensor
     """(m,) which structure each `<2DSEG>` or `<3DSEG>` of the batch means, in order."""
 
+    def to(self, device: torch.device) -> "LessonBatch":
+        return LessonBatch(
+            self.ids.to(device),
+            self.mask.to(device),
+            self.labels.to(device),
+            [tokens.to(device) for tokens in self.visual],
+            self.boxes.to(device),
+            self.structures.to(device),
+        )
+
 
 def lesson_of(
     instruction: Instruction, rows: tuple[int, ...], tokenizer: MedVersaTokenizer, visual: int
 ) -> Lesson:
     """Turn an instruction into ids in the very form in which it is served."""
     asked = prefix_ids(tokenizer, len(rows), visual) + question_ids(tokenizer, instruction.question)
-    ids = (*asked, *answer_ids(tokenizer, instruction.answer))
-    return Lesson(instruction, rows, ids, len(asked))
+    ids = asked + answer_ids(tokenizer, instruction.answer)
+    return Lesson(instruction, rows, np.array(ids, np.int32), len(asked))
 
 
 def region_lessons(
@@ -106,24 +120,25 @@ def region_lessons(
         yield replace(lesson_of(moved, rows, tokenizer, visual), variant=variant)
 
 
+def windows_of(total: int, variants: int, rng: torch.Generator) -> Tensor:
+    """(variants, N, 4): every picture as it is, and in `variants - 1` random windows."""
+    as_served = torch.tensor([1.0, 1.0, 0.0, 0.0]).repeat(total, 1)
+    return torch.stack([random_windows(total, rng) if v else as_served for v in range(variants)])
+
+
 @torch.inference_mode()
-def see_pictures(
-    network: MedVersaNetwork, pool: PlanarPool, variants: int, rng: torch.Generator
-) -> SeenPictures:
-    """Encode every picture as it is and in `variants - 1` random variants."""
-    total = len(pool.pictures)
-    tokens, windows = [], []
-    for v in range(variants):
-        window = random_windows(total, rng) if v else torch.tensor([1.0, 1.0, 0.0, 0.0]).repeat(total, 1)
-        seen: list[Tensor] = []
-        for rows in torch.arange(total).split(32):
-            pictures = pool.windowed(rows, window[rows], rng) if v else pool.pictures[rows].float() / 255
-            # Variants are only near the picture anyhow, so half the effort does for them.
-            with torch.autocast("cpu", torch.bfloat16, enabled=v > 0):
-                seen.append(network.seen_2d(normalised(pictures)).half())
-        tokens.append(torch.cat(seen))
-        windows.append(window)
-    return SeenPictures(torch.stack(tokens), torch.stack(windows))
+def see_variant(
+    network: MedVersaNetwork, pool: PlanarPool, window: Tensor | None, rng: torch.Generator
+) -> Tensor:
+    """Encode every picture in its (N, 4) window, or as served: (N, T, width) float16."""
+    device = network.ln_vision_2d.weight.device
+    seen: list[Tensor] = []
+    for rows in torch.arange(len(pool.pictures)).split(32):
+        pictures = pool.shown(rows) if window is None else pool.windowed(rows, window[rows], rng)
+        # Variants are only near the picture anyhow, so half the effort does for them.
+        with mixed_precision(device, enabled=window is not None):
+            seen.append(network.seen_2d(normalised(pictures.to(device))).half().cpu())
+    return torch.cat(seen)
 
 
 def batch_of(
@@ -153,7 +168,8 @@ def batch_of(
         drawn = torch.randint(len(pictures.tokens), (len(lesson.rows),), generator=rng)
         if lesson.variant is not None:
             drawn[:] = lesson.variant
-        visual.append(pictures.tokens[drawn, list(lesson.rows)].flatten(0, 1).float())
+        shown = zip(drawn.tolist(), lesson.rows, strict=True)
+        visual.append(torch.cat([pictures.tokens[v][row] for v, row in shown]).float())
         if lesson.instruction.boxes:
             told = torch.tensor(lesson.instruction.boxes)[None]
             boxes.append(windowed_boxes(told, pictures.windows[drawn[0], lesson.rows[0]][None])[0])
@@ -187,22 +203,68 @@ class Hearing:
         return functional.mse_loss(self.text(states), wanted) / self.vectors.weight.detach().var()
 
 
+@torch.no_grad()
+def begin_narrow(llama: nn.Module) -> None:
+    """Draw the numbers that a language model of random weights begins with as large as its width asks for.
+
+    The library's are made for a width of 4096, and leave a narrow model with next to no attention.
+    """
+    for name, weight in llama.named_parameters():
+        if weight.ndim == 2 and "lora" not in name:
+            wide = name.endswith("embed_tokens.weight")
+            nn.init.normal_(weight, std=EMBEDDED if wide else (2 * weight.shape[1]) ** -0.5)
+
+
+EMBEDDED = 0.1
+"""Spread of a token's numbers at first, a little less than that of a visual token's."""
+
+PLACES_WEIGHT = 0.1
+
+
+class Places(nn.Module):
+    """An auxiliary head: the state at each visual token must tell its row and column in its image.
+
+    Visual tokens come without a place; a box can be told only by who knows where it looks.
+    """
+
+    def __init__(self, sizes: MedVersaSizes) -> None:
+        super().__init__()
+        self.side = sizes.visual_side
+        self.head = nn.Linear(sizes.hidden, 2 * self.side)
+
+    def loss(self, states: Tensor) -> Tensor:
+        """Cross-entropy over (images x T, hidden) states, T row-major."""
+        place = torch.arange(len(states), device=states.device) % self.side**2
+        row, column = self.head(states).float().split(self.side, dim=1)
+        right = functional.cross_entropy(row, place // self.side)
+        return PLACES_WEIGHT * (right + functional.cross_entropy(column, place % self.side))
+
+
 def language_losses(
     network: MedVersaNetwork,
     batch: LessonBatch,
     tokenizer: MedVersaTokenizer,
     hearing: Mapping[str, Hearing],
+    places: Places,
 ) -> dict[str, Tensor]:
-    """The language loss, and what the states at the tags themselves must yield.
+    """The language loss, and what the states at the tags and at visual tokens must yield.
 
     The state of a segmentation tag learns to tell the U-Net which structure is meant; without that, only the
     words around the tag would shape it.
     """
     states = read_batch(network, batch, tokenizer)
-    losses = {"language": language_loss(network.logits(states), batch.labels)}
+    before = batch.labels[:, 1:] != IGNORED
+    losses = {
+        "language": functional.cross_entropy(
+            network.logits(states[:, :-1][before]), batch.labels[:, 1:][before]
+        ),
+        "places": places.loss(states[batch.ids == tokenizer.image]),
+    }
     tags = batch.labels == _tag_id(tokenizer, DETECTION_TAG)
     if tags.any():
-        losses["detection"] = detection_loss(network.text_det(states[tags]), batch.boxes)
+        boxes = network.text_det(states[tags])
+        losses["detection"] = detection_loss(boxes, batch.boxes)
+        losses["boxes"] = box_loss(boxes, batch.boxes)
     for tag, ear in hearing.items():
         tags = batch.labels == _tag_id(tokenizer, tag)
         if tags.any():

@@ -1,6 +1,6 @@
 """All planar pictures of a training run, what is to be learned from each, and their random variants."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,24 +53,41 @@ class PlanarTruth:
     masks: Tensor
     """(masks, MASK_SIDE, MASK_SIDE) uint8 of `MASKS`."""
 
+    def picked(self, rows: Tensor) -> "PlanarTruth":
+        """Pick rows, by number or by flag, of a batch."""
+        return PlanarTruth(*(getattr(self, name)[rows] for name in PlanarTruth.__dataclass_fields__))
+
+    def to(self, device: torch.device) -> "PlanarTruth":
+        return PlanarTruth(*(getattr(self, name).to(device) for name in PlanarTruth.__dataclass_fields__))
+
+
+Lesions = Callable[[PlanarTruth, torch.Generator], Tensor]
+"""Writes new findings into a batch of truths; returns (n, 1, SIDE, SIDE), what they add to the pictures."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanarPool:
-    """Pictures (N, 3, SIDE, SIDE) uint8 and their truths, stacked."""
+    """Pictures and their truths, stacked."""
 
-    pictures: Tensor
+    pictures: list[Tensor]
+    """N times (1, SIDE, SIDE) uint8, or (3, SIDE, SIDE) where they have colours."""
     truth: PlanarTruth
 
+    def shown(self, rows: Tensor) -> Tensor:
+        """(n, 3, SIDE, SIDE) fractions as served."""
+        pictures = [self.pictures[row].expand(3, -1, -1) for row in rows.tolist()]
+        return torch.stack(pictures).float() / 255
+
     def variants(
-        self, rows: Tensor, rng: torch.Generator, mask_side: int = MASK_SIDE, nodules: float = 0.0
+        self, rows: Tensor, rng: torch.Generator, mask_side: int = MASK_SIDE, lesions: Lesions | None = None
     ) -> tuple[Tensor, PlanarTruth]:
         """Draw a random variant of each of the rows: (n, 3, SIDE, SIDE) fractions, not yet normalised.
 
-        Into a part `nodules` of the radiographs a nodule is set, in picture and truth.
+        `lesions` are set into pictures and truth first.
         """
         window = random_windows(len(rows), rng)
-        truth = self.truth_of(rows)
-        added = set_nodules(truth, nodules, rng) if nodules else None
+        truth = self.truth.picked(rows)
+        added = lesions(truth, rng) if lesions else None
         return self.windowed(rows, window, rng, added), moved_truth(truth, window, mask_side)
 
     def windowed(
@@ -82,19 +99,15 @@ class PlanarPool:
         """
         coloured = self.truth.kind[rows] == KINDS.index("skin")
         pictures = torch.empty(len(rows), 3, SIDE, SIDE)
-        for chosen, channels in ((~coloured, 1), (coloured, 3)):
+        for chosen in (~coloured, coloured):
             if not chosen.any():
                 continue
-            whole = self.pictures[rows[chosen], :channels].float() / 255
+            whole = torch.stack([self.pictures[row] for row in rows[chosen].tolist()]).float() / 255
             if added is not None:
                 whole = (whole + added[chosen]).clamp(0, 1)
             cut = _sample(whole, window[chosen], SIDE)
             pictures[chosen] = random_exposures(cut, rng).expand(-1, 3, -1, -1)
         return pictures
-
-    def truth_of(self, rows: Tensor) -> PlanarTruth:
-        """Pick rows of every truth."""
-        return PlanarTruth(*(getattr(self.truth, name)[rows] for name in PlanarTruth.__dataclass_fields__))
 
 
 def moved_truth(truth: PlanarTruth, window: Tensor, mask_side: int) -> PlanarTruth:
@@ -111,36 +124,6 @@ def moved_truth(truth: PlanarTruth, window: Tensor, mask_side: int) -> PlanarTru
     )
 
 
-def set_nodules(truth: PlanarTruth, share: float, rng: torch.Generator) -> Tensor:
-    """Choose a place in a lung for a nodule on a part of the radiographs.
-
-    Writes presence, size and box into `truth`, which must be the caller's own.
-
-    Returns:
-        (n, 1, SIDE, SIDE): what the nodules add to the pictures.
-    """
-    added = torch.zeros(len(truth.kind), 1, SIDE, SIDE)
-    for n in (truth.kind == KINDS.index("chest")).nonzero()[:, 0].tolist():
-        draw = torch.rand(6, generator=rng).tolist()
-        side = int(draw[1] < 0.5)
-        lung = truth.masks[n, MASKS.index(f"{SIDES[side]} lung")].nonzero()
-        if draw[0] >= share or not len(lung):
-            continue
-        row, column = lung[int(draw[2] * len(lung))].tolist()
-        top, bottom = int(lung[:, 0].min()), int(lung[:, 0].max()) + 1
-        third = min(int(3 * (row - top) / (bottom - top)), 2)
-        radius = 4 + 9 * draw[3]
-        centre = [(v + 0.5) * SIDE / MASK_SIDE for v in (column, row)]
-        x, y = torch.arange(SIDE) + 0.5 - centre[0], torch.arange(SIDE) + 0.5 - centre[1]
-        distance = (x**2 + (y[:, None] * (0.8 + 0.4 * draw[4])) ** 2).sqrt() / radius
-        added[n, 0] += (0.1 + 0.25 * draw[5]) * torch.sigmoid(8 * (1 - distance))
-        slot = SLOTS.index(("lung nodule", SIDES[side], ZONES[third]))
-        truth.present[n, slot], truth.extent[n, slot] = 1, draw[3]
-        box = [centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius]
-        truth.slot_boxes[n, slot] = (torch.tensor(box) / SIDE).clamp(0, 1)
-    return added
-
-
 def normalised(pictures: Tensor) -> Tensor:
     """Bring (n, 3, S, S) fractions to the values that encoders expect."""
     mean, std = (torch.tensor(v, device=pictures.device)[:, None, None] for v in (CLIP_MEAN, CLIP_STD))
@@ -152,10 +135,11 @@ def pool_of(pictures: Iterable[ChestView | SkinCase | ForeignCase]) -> PlanarPoo
     squares: list[Tensor] = []
     truths: list[PlanarTruth] = []
     for picture in pictures:
-        squares.append(square(picture.pixels))
+        whole = square(picture.pixels)
+        squares.append(whole if isinstance(picture, SkinCase) else whole[:1].clone())
         truths.append(_truth_of(picture))
     stacked = (torch.stack([getattr(t, name) for t in truths]) for name in PlanarTruth.__dataclass_fields__)
-    return PlanarPool(torch.stack(squares), PlanarTruth(*stacked))
+    return PlanarPool(squares, PlanarTruth(*stacked))
 
 
 def square(pixels: NDArray[np.float32]) -> Tensor:

@@ -5,7 +5,7 @@ that listen to the language model (`text2seg_*`) learn to give the same vector f
 and are then trained on masks through the frozen U-Net.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,11 @@ from torch.nn import functional
 
 from model.families.medversa_networks.network import MedVersaNetwork
 from model.reading import ABDOMINAL_ORGANS, CHEST_ORGANS
+from model.training.devices import mixed_precision
 from model.training.language_lessons import Hearing
 from model.training.losses import segmentation_loss
 from model.training.planar_pool import KINDS, MASKS, PlanarPool, normalised
+from model.training.ranks import Rank
 from model.training.volume_pool import VolumePool
 from model.vision_modules.segmentation_2d import Segmentation2d
 from model.vision_modules.segmentation_3d import Segmentation3d
@@ -26,10 +28,23 @@ from model.vision_modules.unet_3d import UNet3d
 
 @dataclass(frozen=True, slots=True)
 class SegmentationPlan:
-    """How many pictures a step shows."""
+    """What one step shows, and where."""
 
+    seed: int
+    steps: int
+    device: torch.device
+    rank: Rank
     pictures: int = 16
     volumes: int = 2
+
+    def rng(self, step: int) -> torch.Generator:
+        return self.rank.generator(self.seed, step)
+
+
+COARSE = (2 / 3, 0.6)
+"""Side of the coarse grid on which volumes begin, relative to the served one, and part of the steps on it."""
+MISSING = 0.05
+"""Chance that an organ is asked for that the slab does not hold."""
 
 
 def planar_module(network: MedVersaNetwork, text: nn.Module) -> Segmentation2d:
@@ -41,50 +56,62 @@ def volume_module(network: MedVersaNetwork, text: nn.Module) -> Segmentation3d:
 
 
 def planar_step(
-    module: Segmentation2d, pool: PlanarPool, plan: SegmentationPlan, seed: int
+    module: Segmentation2d, pool: PlanarPool, plan: SegmentationPlan
 ) -> Callable[[int], dict[str, Tensor]]:
     """One step over chest and skin pictures, a random structure of each; three of four show a chest."""
     chest = (pool.truth.kind == KINDS.index("chest")).nonzero()[:, 0]
     skin = (pool.truth.kind == KINDS.index("skin")).nonzero()[:, 0]
+    pictures_at_once = plan.rank.share(plan.pictures)
 
     def step(n: int) -> dict[str, Tensor]:
-        rng = torch.Generator().manual_seed(seed + n)
-        quarter = plan.pictures // 4
-        rows = torch.cat([_some(chest, plan.pictures - quarter, rng), _some(skin, quarter, rng)])
+        rng = plan.rng(n)
+        quarter = max(pictures_at_once // 4, 1)
+        rows = torch.cat([_some(chest, pictures_at_once - quarter, rng), _some(skin, quarter, rng)])
         pictures, truth = pool.variants(rows, rng, module.size)
         structure = torch.randint(len(CHEST_ORGANS), (len(rows),), generator=rng)
         structure[-quarter:] = MASKS.index("lesion")
         shrunk = functional.interpolate(pictures, (module.size, module.size), mode="bilinear", antialias=True)
-        target = truth.masks[torch.arange(len(rows)), structure][:, None].float()
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = module.logits(structure, module.network.encode(normalised(shrunk)))
+        target = truth.masks[torch.arange(len(rows)), structure][:, None].float().to(plan.device)
+        with mixed_precision(plan.device):
+            levels = module.network.encode(normalised(shrunk.to(plan.device)))
+            logits = module.logits(structure.to(plan.device), levels)
         return {"segmentation": segmentation_loss(logits, target)}
 
     return step
 
 
 def volume_step(
-    module: Segmentation3d,
-    pool: VolumePool,
-    grid: tuple[int, int, int],
-    plan: SegmentationPlan,
-    seed: int,
+    module: Segmentation3d, pool: VolumePool, grid: tuple[int, int, int], plan: SegmentationPlan
 ) -> Callable[[int], dict[str, Tensor]]:
-    """One step over volumes, a random organ of each; an organ that the slab does not hold is drawn rarely."""
+    """One step over volumes: each is encoded once and decoded for every organ that it holds.
+
+    Dice counts each organ by itself, so that a large one does not outweigh a small one.
+    """
+    coarse = (grid[0], round(grid[1] * COARSE[0]), round(grid[2] * COARSE[0]))
 
     def step(n: int) -> dict[str, Tensor]:
-        rng = np.random.default_rng([seed, n])
-        drawn = [pool.variant(int(rng.integers(len(pool.voxels))), grid, rng) for _ in range(plan.volumes)]
-        organs = torch.tensor([_organ(labels, rng) for _, labels in drawn])
-        volumes = torch.stack([voxels for voxels, _ in drawn])
-        target = torch.stack(
-            [(labels == o + 1).float() for (_, labels), o in zip(drawn, organs.tolist(), strict=True)]
-        )
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = module.logits(organs, _levels(module.network, volumes))
-        return {"segmentation": segmentation_loss(logits, target[:, None])}
+        rng = np.random.default_rng([plan.seed, n, plan.rank.number])
+        on = coarse if n < COARSE[1] * plan.steps else grid
+        rows = rng.integers(len(pool.voxels), size=plan.rank.share(plan.volumes)).tolist()
+        losses = [_volume_loss(module, pool.variant(row, on, rng), rng, plan.device) for row in rows]
+        return {"segmentation": torch.stack(losses).mean()}
 
     return step
+
+
+def _volume_loss(
+    module: Segmentation3d, drawn: tuple[Tensor, Tensor], rng: np.random.Generator, device: torch.device
+) -> Tensor:
+    voxels, labels = drawn
+    organs = _organs(labels, rng)
+    asked = torch.tensor(organs, device=device)
+    target = torch.stack([labels == organ + 1 for organ in organs]).float().to(device)
+    with mixed_precision(device):
+        levels = _levels(module.network, voxels[None].to(device))
+        logits = module.logits(asked, [level.expand(len(organs), -1, -1, -1, -1) for level in levels])
+    return torch.stack(
+        [segmentation_loss(one, of) for one, of in zip(logits[:, 0], target, strict=True)]
+    ).mean()
 
 
 def hearing_step(
@@ -123,7 +150,7 @@ def _levels(network: UNet3d, volumes: Tensor) -> list[Tensor]:
     levels = [network.conv(volumes)]
     for level in (network.enc1, network.enc2, network.enc3):
         levels.append(level(levels[-1]))
-    with torch.autocast("cpu", enabled=False):
+    with mixed_precision(volumes.device, enabled=False):
         levels.append(network.enc4(levels[-1].float()))
     return levels
 
@@ -132,8 +159,10 @@ def _some(rows: Tensor, n: int, rng: torch.Generator) -> Tensor:
     return rows[torch.randint(len(rows), (n,), generator=rng)]
 
 
-def _organ(labels: Tensor, rng: np.random.Generator) -> int:
-    shown: Sequence[int] = [n for n in range(len(ABDOMINAL_ORGANS)) if bool((labels == n + 1).any())]
-    if not shown or rng.random() < 0.05:
-        return int(rng.integers(len(ABDOMINAL_ORGANS)))
-    return int(rng.choice(shown))
+def _organs(labels: Tensor, rng: np.random.Generator) -> list[int]:
+    """What the slab holds, rarely with something that it does not."""
+    shown = [n for n in range(len(ABDOMINAL_ORGANS)) if bool((labels == n + 1).any())]
+    others = [n for n in range(len(ABDOMINAL_ORGANS)) if n not in shown]
+    if others and (not shown or rng.random() < MISSING):
+        shown.append(int(rng.choice(others)))
+    return shown

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from model.families.medversa_networks.network import MedVersaNetwork
 from model.reading import ABDOMINAL_ORGANS
+from model.training.devices import mixed_precision
 from model.training.instruction import Instruction
 from model.training.instructions import instructions_for
 from model.training.phantoms.truth import AbdomenCase
@@ -31,16 +32,16 @@ class SeenSlabs:
 def see_slabs(network: MedVersaNetwork, pool: VolumePool, variants: int, seed: int) -> SeenSlabs:
     """Cut `variants` slabs out of each volume, the first of them whole, and encode them."""
     rng = np.random.default_rng([seed, 2])
-    grid = network.sizes.volume_grid
+    grid, device = network.sizes.volume_grid, network.ln_vision_3d.weight.device
     tokens: list[Tensor] = []
     shown: list[Tensor] = []
     for row in range(len(pool.voxels)):
         for v in range(variants):
             voxels, labels = pool.variant(row, grid, rng) if v else pool.whole(row, grid)
             # Variants are only near the volume anyhow, so half the effort does for them.
-            with torch.autocast("cpu", torch.bfloat16, enabled=v > 0):
-                seen = network.seen_3d(network.visual_encoder_3d.encode(voxels[None]))
-            tokens.append(seen[0].half())
+            with mixed_precision(device, enabled=v > 0):
+                seen = network.seen_3d(network.visual_encoder_3d.encode(voxels[None].to(device)))
+            tokens.append(seen[0].half().cpu())
             voxels_of = labels.flatten().bincount(minlength=len(ABDOMINAL_ORGANS) + 1)[1:]
             shown.append(voxels_of >= LEAST_VOXELS)
     return SeenSlabs(torch.stack(tokens), torch.stack(shown))

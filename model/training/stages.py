@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from model.training.checkpoints import load_progress, load_stage, save_progress, save_stage
+from model.training.ranks import Rank
 
 logger = logging.getLogger(__name__)
 
+ALONE = Rank()
 Losses = Mapping[str, Tensor]
 Progress = Callable[[str, int, int, Mapping[str, float]], None]
 """Told the stage, steps done, steps in all, and smoothed losses."""
@@ -37,7 +39,13 @@ class Stage:
     """Steps between checkpoints."""
 
 
-def run_stage(stage: Stage, step: Callable[[int], Losses], folder: Path, progress: Progress = silent) -> None:
+def run_stage(
+    stage: Stage,
+    step: Callable[[int], Losses],
+    folder: Path,
+    progress: Progress = silent,
+    rank: Rank = ALONE,
+) -> None:
     """Train to the end, from the last checkpoint if there is one; a finished stage is only loaded."""
     done_file = folder / f"{stage.name}.safetensors"
     if done_file.exists():
@@ -47,19 +55,25 @@ def run_stage(stage: Stage, step: Callable[[int], Losses], folder: Path, progres
     progress_file = folder / f"{stage.name}.progress.safetensors"
     start = load_progress(progress_file, stage.modules, optimiser) if progress_file.exists() else 0
     smooth: dict[str, float] = {}
-    began = time.monotonic()
+    began, worked = time.monotonic(), time.process_time()
     for n in range(start, stage.steps):
         losses = step(n)
-        _descend(stage, optimiser, losses, n)
+        _descend(stage, optimiser, losses, n, rank)
         for name, value in losses.items():
             now = float(value.detach())
             smooth[name] = 0.97 * smooth.get(name, now) + 0.03 * now
         progress(stage.name, n + 1, stage.steps, smooth)
-        if (n + 1) % stage.keep_every == 0:
+        if (n + 1) % stage.keep_every == 0 and rank.leads:
             save_progress(progress_file, stage.modules, optimiser, n + 1)
-    seconds = round(time.monotonic() - began)
-    save_stage(done_file, stage.modules, {"steps": stage.steps, "seconds": seconds, "losses": smooth})
-    logger.info("stage trained", extra={"stage": stage.name, "steps": stage.steps, "seconds": seconds})
+    spent = {
+        "steps": stage.steps,
+        "seconds": round(time.monotonic() - began),
+        "cpu_seconds": round((time.process_time() - worked) * rank.of),
+    }
+    if rank.leads:
+        save_stage(done_file, stage.modules, {**spent, "losses": smooth})
+    rank.meet()
+    logger.info("stage trained", extra={"stage": stage.name, **spent})
 
 
 def rate_at(step: int, steps: int, peak: float) -> float:
@@ -71,12 +85,13 @@ def rate_at(step: int, steps: int, peak: float) -> float:
     return peak * (0.01 + 0.99 * fallen)
 
 
-def _descend(stage: Stage, optimiser: torch.optim.Optimizer, losses: Losses, step: int) -> None:
+def _descend(stage: Stage, optimiser: torch.optim.Optimizer, losses: Losses, step: int, rank: Rank) -> None:
     for group in optimiser.param_groups:
         group["lr"] = rate_at(step, stage.steps, stage.peak_rate)
     optimiser.zero_grad(set_to_none=True)
     torch.stack([loss.float() for loss in losses.values()]).sum().backward()
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    rank.average(parameters)
     nn.utils.clip_grad_norm_(parameters, 1.0)
     optimiser.step()
 

@@ -20,7 +20,7 @@ from model.reading import ChangeStatus, Laterality, Modality, Task
 from model.registry import load_family
 from model.training.datasets.case_files import Case, read_cases, write_cases
 from model.training.datasets.phantoms import Shard, shards_of
-from model.training.demo_weights import demonstration, write_demo_weights, write_figures
+from model.training.demo_weights import demonstration, plan_of, write_demo_weights, write_figures
 from model.training.examination import (
     area_under_curve,
     best_temperature,
@@ -33,6 +33,7 @@ from model.training.finetune import DemoPlan, DemoTraining
 from model.training.instruction import Instruction
 from model.training.language_lessons import Hearing, SeenPictures, batch_of, lesson_of
 from model.training.losses import IGNORED
+from model.training.mixtures import MixturePlan, compare_mixtures
 from model.training.phantoms.truth import (
     AbdomenCase,
     ChangeTruth,
@@ -55,7 +56,7 @@ TINY = replace(
     swin_embed=8,
     swin_depths=(1, 1, 1),
     swin_heads=(1, 1, 2),
-    volume_grid=(16, 32, 32),
+    volume_grid=(16, 48, 48),
     unet3d_widths=(4, 4, 8, 8, 8),
     unet3d_groups=2,
     segmentation_size=64,
@@ -146,7 +147,7 @@ def test_finding_takes_its_place_and_a_bilateral_one_takes_both() -> None:
 def test_boxes_and_masks_move_with_their_window() -> None:
     pool = pool_of([_view(0)])
     window = torch.tensor([[0.5, 0.5, -0.5, -0.5]])  # the top left quarter, enlarged
-    truth = moved_truth(pool.truth_of(torch.tensor([0])), window, MASK_SIDE)
+    truth = moved_truth(pool.truth.picked(torch.tensor([0])), window, MASK_SIDE)
     slot = slots_of(NODULE)[0]
     torch.testing.assert_close(truth.slot_boxes[0, slot], torch.tensor([0.5, 0.5, 1.0, 1.0]))
     right = truth.masks[0, 1].bool()
@@ -268,6 +269,29 @@ def test_training_goes_on_from_demonstration_weights_only(
         demonstration(str(other))
 
 
+def test_mixtures_share_their_eyes_and_are_asked_about_their_own_tasks(
+    trained: tuple[DemoPlan, Path], tmp_path: Path
+) -> None:
+    _, run = trained
+    here = copytree(run, tmp_path / "run")
+    plan = replace(plan_of(here / "weights"), steps=dict.fromkeys(DemoPlan().steps, 2))
+    table = compare_mixtures(MixturePlan(here, plan, workers=1, limit=1))
+    assert table.columns[2:] == ("all tasks", "vision tasks", "language tasks")
+    shown = {(row[0], row[1]): [cell != "–" for cell in row[2:]] for row in table.rows}
+    assert shown["segmentation", "Dice, lungs and heart"] == [True, True, False]
+    assert shown["visual question answering", "accuracy, all questions"] == [True, False, True]
+    before = demonstration(str(here / "weights")).network.visual_encoder_2d.state_dict()
+    for mixture in ("all-tasks", "vision-tasks", "language-tasks"):
+        after = demonstration(str(here / "compare" / mixture / "weights")).network
+        for name, tensor in after.visual_encoder_2d.state_dict().items():
+            assert torch.equal(tensor, before[name])
+
+
+def test_mixtures_need_a_finished_run(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="encoder_2d"):
+        compare_mixtures(MixturePlan(tmp_path, DemoPlan(), workers=1))
+
+
 def test_structures_are_recovered_from_what_their_tags_say() -> None:
     text = nn.Linear(3, 2)
     states = torch.tensor([[1.0, 0, 0], [3, 0, 0], [0, 1, 0]])
@@ -306,7 +330,7 @@ def test_only_the_answer_is_taught(trained: tuple[DemoPlan, Path]) -> None:
     tokenizer = MedVersaTokenizer.from_file(run / "tokenizer.json")
     told = [_instruction(Modality.CXR, Task.CLASSIFICATION, a) for a in ("Yes.", "No finding at all.")]
     lessons = [lesson_of(i, (0,), tokenizer, 9) for i in told]
-    seen = SeenPictures(torch.zeros(1, 1, 9, 4), torch.tensor([[[1.0, 1.0, 0.0, 0.0]]]))
+    seen = SeenPictures([torch.zeros(1, 9, 4)], torch.tensor([[[1.0, 1.0, 0.0, 0.0]]]))
     batch = batch_of(lessons, seen, torch.zeros(0), torch.Generator())
     for row, answer in zip(batch.labels, ("Yes.", "No finding at all."), strict=True):
         assert tokenizer.decode(row[row != IGNORED].tolist()) == f" {answer}###"

@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 _HEADING = re.compile(r"\n ([A-Z ()/,-]+):\s")
 
@@ -107,6 +108,7 @@ def sections_of(text: str, study: str = "") -> ReportSections:
     )
 
 
+@lru_cache(10_000)
 def meaning_of(heading: str) -> str:
     """Say which section a heading begins; itself in lower case where it is none that is known."""
     name = " ".join(heading.lower().split())

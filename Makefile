@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 OUT ?= .demo
 RUN ?= runs/medversa-demo
+WEIGHTS ?= medversa-demo
+EVALUATION ?= .evaluation
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train-demo test test-fast bench check format servers clean
+.PHONY: help demo train-demo evaluate test test-fast bench check format servers clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -40,6 +42,9 @@ bench: $(VENV)/.runs servers ## Compare with DCMTK storescp, Orthanc and plain g
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.protocol
 
+evaluate: $(VENV)/.runs ## Measure weights on held-out phantoms and rewrite the table in the README (WEIGHTS=…)
+	$(BIN)/medversa-node evaluate phantoms --weights $(WEIGHTS) --out $(EVALUATION) --readme README.md
+
 check: $(VENV)/.tests ## Format, lint, types, import layers, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -52,4 +57,4 @@ format: $(VENV)/.tests ## Format the code and sort its imports
 	$(BIN)/ruff format .
 
 clean: ## Remove what the commands above made
-	rm -rf $(VENV) $(OUT) .bench build *.egg-info
+	rm -rf $(VENV) $(OUT) $(EVALUATION) .bench build *.egg-info

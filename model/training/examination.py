@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from model.evaluation.detection import overlaps
+from model.evaluation.segmentation import dice
 from model.families.family import Family, Generation
 from model.prompts import phrase
 from model.questions import Form, Question
@@ -148,16 +150,7 @@ def f1(pairs: Sequence[tuple[float, bool]]) -> float:
 
 def box_overlap(a: Box, b: Box) -> float:
     """Intersection over union."""
-    width = max(min(a[2], b[2]) - max(a[0], b[0]), 0)
-    height = max(min(a[3], b[3]) - max(a[1], b[1]), 0)
-    areas = sum((r[2] - r[0]) * (r[3] - r[1]) for r in (a, b))
-    return width * height / max(areas - width * height, 1e-9)
-
-
-def mask_overlap(found: NDArray[np.bool_], true: NDArray[np.bool_]) -> float:
-    """Dice coefficient; 1 where both are empty."""
-    both = found.sum() + true.sum()
-    return float(2 * (found & true).sum() / both) if both else 1.0
+    return float(overlaps([a], [b])[0, 0])
 
 
 def boxes_by_name(text: str, boxes: Sequence[Box]) -> Mapping[str, list[Box]]:
@@ -277,7 +270,7 @@ def _skin(family: Family, case: SkinCase, marks: Marks) -> None:
 
 def _mark_mask(marks: Marks, name: str, answer: Generation, true: NDArray[np.bool_]) -> None:
     found = answer.masks[0] >= 0.5 if answer.masks else np.zeros_like(true)
-    marks.dice[name].append(mask_overlap(found, true))
+    marks.dice[name].append(dice(found, true))
 
 
 def _fractions(answer: Generation, shape: tuple[int, ...]) -> list[Box]:

@@ -27,7 +27,6 @@ from model.training.examination import (
     box_overlap,
     boxes_by_name,
     f1,
-    mask_overlap,
 )
 from model.training.finetune import DemoPlan, DemoTraining
 from model.training.instruction import Instruction
@@ -392,9 +391,8 @@ def test_temperature_cools_overconfidence() -> None:
     assert best_temperature(pairs) == pytest.approx(4 / np.log(3), rel=0.04)
 
 
-def test_overlaps() -> None:
+def test_overlap_of_boxes() -> None:
     assert box_overlap((0, 0, 2, 2), (1, 1, 3, 3)) == pytest.approx(1 / 7)
-    assert mask_overlap(np.array([True, True, False]), np.array([True, False, False])) == pytest.approx(2 / 3)
 
 
 def test_boxes_are_dealt_to_names_in_order() -> None:

@@ -51,9 +51,7 @@ class Framing:
 
     def picture(self, image: PlanarImage) -> PlanarImage:
         """Cut a picture; it loses what ties it to its stored pixels."""
-        return PlanarImage(
-            np.ascontiguousarray(self.pixels(image.pixels)), image.frame, image.spacing_mm, view=image.view
-        )
+        return PlanarImage(self.pixels(image.pixels), image.frame, image.spacing_mm, view=image.view)
 
     def box(self, box: Box) -> Box | None:
         """Move fractions of the whole to fractions of the cut; None if less than half of the box is seen."""

@@ -65,12 +65,12 @@ def load_picture(source: Path, image: RecordImage) -> PlanarImage:
     if not path.name.lower().endswith(_PICTURES):
         return planar_image_from_dataset(_dataset(path), view=view)
     stored = _stored(path)
-    if stored.dtype == np.uint8:
-        pixels = stored.astype(np.float32) / np.float32(255)
-    else:
-        low, high = float(stored.min()), float(stored.max())
-        pixels = (stored.astype(np.float32) - low) / max(high - low, 1.0)
-    return PlanarImage(pixels.astype(np.float32), FrameKey(""), image.spacing_mm, view=view)
+    low, high = (0, 255) if stored.dtype == np.uint8 else (int(stored.min()), int(stored.max()))
+    pixels = stored.astype(np.float32)
+    if low:
+        pixels -= np.float32(low)
+    pixels /= np.float32(max(high - low, 1))
+    return PlanarImage(pixels, FrameKey(""), image.spacing_mm, view=view)
 
 
 def load_volume(source: Path, image: RecordImage) -> Volume:

@@ -8,6 +8,8 @@ ModelError
 │   └── MemoryShortageError  the device has not the memory that it needs
 ├── DatasetError        a prepared dataset or a download is incomplete, altered or not in its published layout
 │   └── RowError        one row of a download cannot become a record; the others can
+├── TrainingError       a run of training cannot begin or go on
+│   └── LostWorkerError  another process of the run is gone
 ├── AbstentionError     the input is outside what the model can judge
 ├── AnswerError         generated text breaks the grammar of its task
 ├── EvaluationError     an evaluation cannot be made as it was asked for
@@ -46,6 +48,14 @@ class DatasetError(ModelError):
 
 class RowError(DatasetError):
     """One row of a download cannot become a record; the message is a reason without patient data."""
+
+
+class TrainingError(ModelError):
+    """A run of training cannot begin or go on; the message says what to change."""
+
+
+class LostWorkerError(TrainingError):
+    """Another process of the run is gone; what the last checkpoint holds is not lost."""
 
 
 class AbstentionError(ModelError):

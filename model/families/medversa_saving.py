@@ -37,20 +37,31 @@ from model.weights import (
 )
 
 
-def save_weights(folder: Path, network: MedVersaNetwork, config: WeightsConfig) -> WeightsConfig:
-    """Write a network in half precision; `tokenizer.json` must lie in the folder.
+def save_weights(
+    folder: Path,
+    network: MedVersaNetwork,
+    config: WeightsConfig,
+    dtype: torch.dtype | None = torch.float16,
+) -> WeightsConfig:
+    """Write a network; `tokenizer.json` must lie in the folder.
+
+    Args:
+        folder: is made.
+        network: on any device.
+        config: what is known of it.
+        dtype: of every tensor; None keeps each as it is.
 
     Returns:
         `config` with sizes, generation and hashes filled in, as it was written.
     """
-    halves = {
-        published_name(name): source_of(tensor.half().contiguous())
+    stored = {
+        published_name(name): source_of(tensor.to(dtype).contiguous())
         for name, tensor in network.state_dict().items()
         if not is_derived(published_name(name))
     }
-    _write_parts(folder, halves)
+    _write_parts(folder, stored)
     tokenizer = MedVersaTokenizer.from_file(folder / TOKENIZER_FILE)
-    _describe(folder, network.sizes, tokenizer, torch.float16)
+    _describe(folder, network.sizes, tokenizer, dtype or network.llama.dtype)
     return _finished(folder, replace(config, language_model=LANGUAGE_MODEL), network.sizes)
 
 

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from model.training.prepare_command import datasets, prepare
 from model.training.reduce_command import reduce
+from model.training.runs.command import run
 from model.weights_commands import table
 
 
@@ -22,6 +23,7 @@ def train() -> None:
 train.add_command(datasets)
 train.add_command(prepare)
 train.add_command(reduce)
+train.add_command(run)
 
 
 @train.command()

@@ -1,4 +1,9 @@
-"""The losses of MedVersa's tasks, as released; each total is the language loss plus one task's term."""
+"""The losses of MedVersa's tasks, as released and as in the paper; each total is the language loss plus one
+task's term.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -72,3 +77,31 @@ def dice_coefficient(logits: Tensor, targets: Tensor) -> Tensor:
 def segmentation_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """10 x focal - ln(Dice)."""
     return FOCAL_WEIGHT * focal_loss(logits, targets) - dice_coefficient(logits, targets).log()
+
+
+def regression_loss(boxes: Tensor, targets: Tensor) -> Tensor:
+    """Smooth L1 (beta 1) without a weight, mean over (n, 4) fractions; 0 where there is no box."""
+    return detection_loss(boxes, targets) / DETECTION_WEIGHT
+
+
+def dice_and_focal_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Focal loss plus 1 - Dice with equal weights, the Dice of each (n, ...) mask on its own, smoothing 1."""
+    probabilities, targets = logits.float().sigmoid().flatten(1), targets.flatten(1)
+    overlap = (probabilities * targets).sum(1)
+    dice = (2 * overlap + 1) / (probabilities.sum(1) + targets.sum(1) + 1)
+    return focal_loss(logits.flatten(1), targets) + (1 - dice).mean()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is added to the language loss of a task with tags; both are means over boxes or masks."""
+
+    detection: Callable[[Tensor, Tensor], Tensor]
+    segmentation: Callable[[Tensor, Tensor], Tensor]
+
+
+RECIPES: dict[str, Recipe] = {
+    "released": Recipe(detection_loss, segmentation_loss),
+    "paper": Recipe(regression_loss, dice_and_focal_loss),
+}
+"""The released code weighs its terms 100 and 10; the paper says that they have equal weights."""

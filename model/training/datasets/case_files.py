@@ -47,6 +47,13 @@ def read_cases(path: Path) -> list[Case]:
     return [_unpack(truth, f"{n}.", arrays) for n, truth in enumerate(truths)]
 
 
+def read_case(path: Path, n: int) -> Case:
+    """Read the case at place `n` of a shard, and no pixels of its neighbours."""
+    with np.load(path) as file:
+        truth = json.loads(file["truths"].tobytes())[n]
+        return _unpack(truth, f"{n}.", file)
+
+
 def _pack(case: Case, key: str, arrays: _Arrays) -> dict[str, Any]:
     match case:
         case ChestCase():
@@ -71,7 +78,7 @@ def _pack(case: Case, key: str, arrays: _Arrays) -> dict[str, Any]:
             return {"kind": "foreign", "seed": case.seed, "what": case.kind}
 
 
-def _unpack(truth: dict[str, Any], key: str, arrays: _Arrays) -> Case:
+def _unpack(truth: dict[str, Any], key: str, arrays: Mapping[str, NDArray[Any]]) -> Case:
     seed = truth["seed"]
     match truth["kind"]:
         case "chest":
@@ -103,7 +110,7 @@ def _pack_view(view: ChestView, key: str, arrays: _Arrays) -> dict[str, Any]:
     }
 
 
-def _unpack_view(truth: dict[str, Any], key: str, arrays: _Arrays) -> ChestView:
+def _unpack_view(truth: dict[str, Any], key: str, arrays: Mapping[str, NDArray[Any]]) -> ChestView:
     findings = tuple(
         FindingTruth(
             f["label"], _side(f["laterality"]), f["zone"], f["extent"], _box(f["box"]), f["visibility"]
@@ -126,7 +133,9 @@ def _pack_masks(masks: Mapping[str, NDArray[np.bool_]], key: str, arrays: _Array
     return {name: list(mask.shape) for name, mask in masks.items()}
 
 
-def _unpack_masks(shapes: dict[str, list[int]], key: str, arrays: _Arrays) -> dict[str, NDArray[np.bool_]]:
+def _unpack_masks(
+    shapes: dict[str, list[int]], key: str, arrays: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[np.bool_]]:
     return {
         name: np.unpackbits(arrays[f"{key}mask.{name}"], count=int(np.prod(shape)))
         .reshape(shape)

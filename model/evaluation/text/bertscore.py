@@ -114,21 +114,30 @@ class TokenMatcher:
 
 
 def _opened(folder: Path, setting: Setting) -> tuple[Any, Any]:
-    """Tokenizer and encoder of as many layers as the setting takes."""
+    """Tokenizer and encoder of as many layers as the setting takes; no code of the folder is run."""
+    local = {"local_files_only": True, "trust_remote_code": False}
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, **local)
         if config.num_hidden_layers < setting.layers:
             raise NotComputedError(
                 f"{folder.name} has {config.num_hidden_layers} layers; {setting.encoder} is read at layer "
                 f"{setting.layers}"
             )
         config.num_hidden_layers = setting.layers
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, add_prefix_space=True)
-        encoder = AutoModel.from_pretrained(
-            folder, config=config, local_files_only=True, use_safetensors=True, add_pooling_layer=False
+        tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True, **local)
+        encoder, loaded = AutoModel.from_pretrained(
+            folder,
+            config=config,
+            use_safetensors=True,
+            add_pooling_layer=False,
+            output_loading_info=True,
+            **local,
         )
     except (OSError, ValueError, SafetensorError) as exc:
         raise WeightsError(f"{folder.name} does not hold {setting.encoder} as transformers opens it") from exc
+    if loaded["missing_keys"]:
+        # transformers would draw them at random.
+        raise WeightsError(f"{folder.name} lacks {len(loaded['missing_keys'])} tensors of {setting.encoder}")
     require_words(len(tokenizer), config.vocab_size, folder)
     return tokenizer, encoder
 

@@ -1,5 +1,6 @@
 """BERTScore equals package bert-score on random encoders."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bert_score import BERTScorer
+from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 from model.errors import NotComputedError, WeightsError
@@ -101,4 +103,25 @@ def test_altered_weights_are_refused(encoder: Path, tmp_path: Path) -> None:
     shutil.copytree(encoder, folder)
     (folder / "model.safetensors").write_bytes(b"no tensors")
     with pytest.raises(WeightsError, match="altered does not hold tiny"):
+        TokenMatcher(folder, RAW)
+
+
+def test_weights_that_lack_a_tensor_are_refused(encoder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "holed"
+    shutil.copytree(encoder, folder)
+    tensors = load_file(folder / "model.safetensors")
+    lost = next(name for name in tensors if "layer.0" in name)
+    del tensors[lost]
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(WeightsError, match="holed lacks 1 tensors"):
+        TokenMatcher(folder, RAW)
+
+
+def test_code_that_a_folder_brings_is_not_run(encoder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    shutil.copytree(encoder, folder)
+    config = {"model_type": "own", "auto_map": {"AutoConfig": "own.Config", "AutoModel": "own.Model"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text("raise SystemExit")
+    with pytest.raises(WeightsError, match="own does not hold tiny"):
         TokenMatcher(folder, RAW)

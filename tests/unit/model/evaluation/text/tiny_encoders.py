@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import ByteLevelBPETokenizer
-from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
+from transformers import BertConfig, BertModel, RobertaConfig, RobertaForMaskedLM
 
 from tests.unit.model.evaluation.text.report_pairs import PAIRS
 
@@ -39,7 +39,7 @@ def write_bert(folder: Path) -> Path:
 
 
 def write_roberta(folder: Path, layers: int = 3) -> Path:
-    """A RoBERTa with a byte-level vocabulary."""
+    """A RoBERTa with a byte-level vocabulary, under a head that names words, as it is published."""
     folder.mkdir()
     tokenizer = ByteLevelBPETokenizer()
     marks = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -52,5 +52,5 @@ def write_roberta(folder: Path, layers: int = 3) -> Path:
     config = RobertaConfig(
         vocab_size=400, max_position_embeddings=514, type_vocab_size=1, pad_token_id=1, **sizes
     )
-    RobertaModel(config).save_pretrained(folder)
+    RobertaForMaskedLM(config).save_pretrained(folder)
     return folder

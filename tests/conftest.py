@@ -5,12 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from worker.demo.phantom_studies import WrittenStudy, write_demo_studies
 from worker.demo.servers import find_program
 from worker.demo.site import Site
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# A busy machine must not fail a test: how long an example takes is no property of ours.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def find_real_data() -> Path | None:

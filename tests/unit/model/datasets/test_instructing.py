@@ -62,7 +62,7 @@ def test_questions_are_worded_anew() -> None:
     assert len({i.question for i in of(Form.IMPRESSION, record)}) > 10
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(records(), st.integers(0, 99))
 def test_every_record_is_put_into_whole_instructions(record: Record, seed: int) -> None:
     for instruction in instructions_of(record, np.random.default_rng(seed)):
@@ -75,7 +75,7 @@ def test_every_record_is_put_into_whole_instructions(record: Record, seed: int) 
         assert (instruction.mask is not None) == ("SEG>" in instruction.answer)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(records(), st.integers(0, 99), st.sampled_from((DEMO, RELEASED)))
 def test_a_record_always_teaches_the_tasks_that_it_says(
     record: Record, seed: int, vocabulary: Vocabulary

@@ -141,12 +141,25 @@ def make_abdomen_case(seed: int, *, shape: tuple[int, int, int] | None = None) -
     z, y, x = _axes(rng, build, shape or grid_shape)
     portal, paint = bool(rng.random() < 0.75), np.random.default_rng([seed, 31])
     grid = Grid(build, z, y, x)
-    hu = _wall(paint, grid)
+    return develop(paint, seed, grid, *paint_body(paint, grid, portal=portal))
+
+
+def paint_body(rng: np.random.Generator, grid: Grid, *, portal: bool) -> tuple[Voxels, dict[str, Region]]:
+    """Return (K, J, I) Hounsfield units without noise, and what is told apart by them."""
+    hu = _wall(rng, grid)
     found = organs(grid)
-    _fill(paint, grid, hu, found, portal=portal)
-    _spine(paint, grid, hu)
-    _outside(paint, grid, hu)
-    hu = gaussian_filter(hu, (0.0, 0.5, 0.5), truncate=2) + _grain(paint, hu.shape)
+    _fill(rng, grid, hu, found, portal=portal)
+    _spine(rng, grid, hu)
+    _outside(rng, grid, hu)
+    return hu, found
+
+
+def develop(
+    rng: np.random.Generator, seed: int, grid: Grid, hu: Voxels, found: dict[str, Region]
+) -> AbdomenCase:
+    """Blur and add the noise of a reconstruction."""
+    hu = gaussian_filter(hu, (0.0, 0.5, 0.5), truncate=2) + _grain(rng, hu.shape)
+    z, y, x = (np.ravel(axis) for axis in grid.straight)
     return AbdomenCase(
         seed=seed,
         voxels=np.clip(hu, -1024.0, 3071.0).astype(np.float32),

@@ -14,7 +14,7 @@ from model.training.phantoms.truth import SkinCase
 Picture = NDArray[np.floating]
 
 # Smallest and greatest mean radius (of half the image), irregularity of the border, softness of the edge.
-_SHAPE = {
+SHAPE = {
     "actinic keratosis": (0.3, 0.62, 0.16, 0.10),
     "basal cell carcinoma": (0.25, 0.6, 0.12, 0.05),
     "benign keratosis": (0.25, 0.65, 0.13, 0.018),
@@ -25,10 +25,10 @@ _SHAPE = {
 }
 
 
-def _outline(canvas: Canvas, diagnosis: str) -> Picture:
+def outline(canvas: Canvas, diagnosis: str) -> Picture:
     """Return signed distance (J, I) to the border, in half image widths, positive inside."""
     rng = canvas.rng
-    least, most, rough, _ = _SHAPE[diagnosis]
+    least, most, rough, _ = SHAPE[diagnosis]
     angle = np.arctan2(canvas.y, canvas.x)
     turn = rng.uniform(0, np.pi)
     squeeze = rng.uniform(0.68, 1.0)
@@ -175,9 +175,9 @@ def make_skin_case(seed: int, *, size: int = 224) -> SkinCase:
     rng = np.random.default_rng([seed, 40])
     diagnosis = SKIN_LESIONS[int(rng.integers(len(SKIN_LESIONS)))]
     canvas = Canvas.of(rng, size)
-    edge = _outline(canvas, diagnosis)
+    edge = outline(canvas, diagnosis)
     # Clipped to what the frame shows: a lesion always leaves some skin to compare with.
-    softness = _SHAPE[diagnosis][3] * rng.uniform(0.7, 1.4)
+    softness = SHAPE[diagnosis][3] * rng.uniform(0.7, 1.4)
     inside = (1.0 / (1.0 + np.exp(-np.clip(edge / softness * 1.8, -30, 30)))).astype(np.float32)
     mask = edge > 0
     depth = (np.asarray(distance_transform_edt(mask)) * (2.0 / size)).astype(np.float32)

@@ -247,10 +247,13 @@ def _intervals(studies: Sequence[DatedStudy]) -> Iterator[Interval]:
         before = {state.finding: state for state in earlier.findings}
         now = {state.finding: state for state in later.findings}
         for number in sorted(before.keys() | now.keys()):
-            yield _interval(before.get(number), now.get(number), earlier.day, later.day)
+            yield interval_between(before.get(number), now.get(number), earlier.day, later.day)
 
 
-def _interval(before: FindingState | None, now: FindingState | None, first: int, last: int) -> Interval:
+def interval_between(
+    before: FindingState | None, now: FindingState | None, first: int, last: int
+) -> Interval:
+    """Say what became of a finding that is there at one of two dates at least."""
     known = now or before
     if known is None:
         raise ValueError("an interval needs a finding")

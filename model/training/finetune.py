@@ -3,8 +3,8 @@
 0. Draw phantom cases (chest, foreign, skin, abdomen) into the run folder.
 1. `encoder_2d`: the Swin encoder learns from auxiliary heads on every cell (`encoder_lessons`), which are
    thrown away. The released model starts from pre-trained encoders too.
-2. `unet_2d`, `unet_3d`: both U-Nets learn masks with one vector per structure in place of words. The encoder
-   half of the 3D U-Net is the volume encoder.
+2. `unet_2d`, `unet_3d`, `unet_3d_fine`: both U-Nets learn masks with one vector per structure in place of
+   words, volumes on a coarser grid first. The encoder half of the 3D U-Net is the volume encoder.
 3. `language`: encoders are frozen, as in the released code. The visual tokens of every picture are computed
    once, in several variants; projections, language model (base and LoRA both learn: there is no pre-trained
    base at this size) and detection head learn instructions, one homogeneous batch at a time.
@@ -98,6 +98,7 @@ RATES = {
     "encoder_2d": 2e-3,
     "unet_2d": 2e-3,
     "unet_3d": 2e-3,
+    "unet_3d_fine": 1.5e-3,
     "language": 1.5e-3,
     "language_on": 8e-4,
     "hearing_2d": 3e-3,
@@ -105,7 +106,7 @@ RATES = {
 }
 """Peak learning rate of each stage."""
 
-FIRST_STAGES = ("encoder_2d", "unet_2d", "unet_3d", "language", "hearing_2d", "hearing_3d")
+FIRST_STAGES = ("encoder_2d", "unet_2d", "unet_3d", "unet_3d_fine", "language", "hearing_2d", "hearing_3d")
 ON_STAGES = ("language_on", "hearing_2d", "hearing_3d")
 """Stages of a run from nothing, and of one that goes on from weights."""
 
@@ -136,7 +137,8 @@ class DemoPlan:
             "encoder_2d": 2500,
             "unet_2d": 500,
             "unet_3d": 420,
-            "language": 2200,
+            "unet_3d_fine": 160,
+            "language": 1900,
             "language_on": 1800,
             "hearing_2d": 400,
             "hearing_3d": 400,
@@ -260,7 +262,10 @@ class DemoTraining:
             "vectors": vectors,
         }
         module, plan = volume_module(network, vectors), self._segmentation_plan("unet_3d")
-        self._run("unet_3d", modules, volume_step(module, pool, network.sizes.volume_grid, plan))
+        grid = network.sizes.volume_grid
+        self._run("unet_3d", modules, volume_step(module, pool, grid, plan))
+        fine = replace(self._segmentation_plan("unet_3d_fine"), seed=self.plan.seed + 1, coarse=0.0)
+        self._run("unet_3d_fine", modules, volume_step(module, pool, grid, fine))
         return vectors
 
     def train_unet_2d(self, network: MedVersaNetwork, pool: PlanarPool) -> nn.Embedding:

@@ -28,7 +28,7 @@ MIXTURES: Mapping[str, Sequence[Task]] = {
     "vision tasks": VISION,
     "language tasks": LANGUAGE,
 }
-_EYES = ("encoder_2d", "unet_2d", "unet_3d")
+_EYES = ("encoder_2d", "unet_2d", "unet_3d", "unet_3d_fine")
 
 ROWS = (
     ("segmentation", "Dice", "lungs and heart"),

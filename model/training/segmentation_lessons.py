@@ -36,13 +36,15 @@ class SegmentationPlan:
     rank: Rank
     pictures: int = 16
     volumes: int = 2
+    coarse: float = 0.6
+    """Part of the steps in which volumes lie on a coarser grid than they are served on."""
 
     def rng(self, step: int) -> torch.Generator:
         return self.rank.generator(self.seed, step)
 
 
-COARSE = (2 / 3, 0.6)
-"""Side of the coarse grid on which volumes begin, relative to the served one, and part of the steps on it."""
+COARSE = 2 / 3
+"""Side of the coarser grid, relative to the served one."""
 MISSING = 0.05
 """Chance that an organ is asked for that the slab does not hold."""
 
@@ -87,11 +89,11 @@ def volume_step(
 
     Dice counts each organ by itself, so that a large one does not outweigh a small one.
     """
-    coarse = (grid[0], round(grid[1] * COARSE[0]), round(grid[2] * COARSE[0]))
+    coarse = (grid[0], round(grid[1] * COARSE), round(grid[2] * COARSE))
 
     def step(n: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([plan.seed, n, plan.rank.number])
-        on = coarse if n < COARSE[1] * plan.steps else grid
+        on = coarse if n < plan.coarse * plan.steps else grid
         rows = rng.integers(len(pool.voxels), size=plan.rank.share(plan.volumes)).tolist()
         losses = [_volume_loss(module, pool.variant(row, on, rng), rng, plan.device) for row in rows]
         return {"segmentation": torch.stack(losses).mean()}

@@ -180,7 +180,17 @@ class Eyes:
     network: MedVersaNetwork
     tokenizer: MedVersaTokenizer
     seen: Seen
-    hearing: Mapping[str, Hearing]
+    structures: nn.Embedding
+    """What the 2D U-Net learned for each structure."""
+    organs: nn.Embedding
+    """The same of the 3D U-Net."""
+
+    @property
+    def hearing(self) -> dict[str, Hearing]:
+        return {
+            "<2DSEG>": Hearing(self.network.text2seg_2d, self.structures),
+            "<3DSEG>": Hearing(self.network.text2seg_3d, self.organs),
+        }
 
 
 class DemoTraining:
@@ -386,11 +396,7 @@ class DemoTraining:
         organs = self.train_unet_3d(network, curriculum.volumes)
         planar = self.planar_lessons("encoder_2d", network, tokenizer, curriculum)
         seen = self.all_lessons(network, tokenizer, planar, curriculum.volumes)
-        hearing = {
-            "<2DSEG>": Hearing(network.text2seg_2d, structures),
-            "<3DSEG>": Hearing(network.text2seg_3d, organs),
-        }
-        return Eyes(network, tokenizer, seen, hearing)
+        return Eyes(network, tokenizer, seen, structures, organs)
 
     def learn_to_speak(self, eyes: Eyes, tasks: Collection[Task] = tuple(Task)) -> None:
         """Stages 3 and 4, of all tasks or some."""

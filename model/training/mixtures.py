@@ -5,7 +5,8 @@ mixture is asked about its own tasks on held-out phantoms, and the one of all ta
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -70,21 +71,22 @@ def compare_mixtures(plan: MixturePlan, progress: Progress = silent) -> Table:
     """
     if missing := [s for s in _EYES if not (plan.run / "stages" / f"{s}.safetensors").exists()]:
         raise WeightsError(f"the run has not finished {', '.join(missing)}")
-    for mixture in MIXTURES:
-        if not (plan.folder(mixture) / "weights").exists():
-            with gathered(plan.workers, partial(train_mixture, plan, mixture)) as rank:
-                train_mixture(plan, mixture, rank, progress)
+    if not all((plan.folder(mixture) / "weights").exists() for mixture in MIXTURES):
+        with gathered(plan.workers, partial(train_mixtures, plan)) as rank:
+            train_mixtures(plan, rank, progress)
     return mixture_table({name: _figures(plan, name) for name in MIXTURES}, plan)
 
 
-def train_mixture(plan: MixturePlan, mixture: str, rank: Rank, progress: Progress = silent) -> None:
-    """Teach a new language model one mixture."""
+def train_mixtures(plan: MixturePlan, rank: Rank, progress: Progress = silent) -> None:
+    """Teach each mixture to a language model of its own."""
     training = DemoTraining(plan.plan, plan.run, progress, rank)
     eyes = training.learn_to_see()
-    training.keep_stages_in(str(plan.folder(mixture).relative_to(plan.run)))
-    training.learn_to_speak(eyes, MIXTURES[mixture])
-    if rank.leads:
-        write_demo_weights(eyes.network.cpu(), eyes.tokenizer, plan.plan, plan.folder(mixture) / "weights")
+    for mixture, tasks in MIXTURES.items():
+        training.keep_stages_in(str(plan.folder(mixture).relative_to(plan.run)))
+        own = replace(eyes, network=deepcopy(eyes.network))
+        training.learn_to_speak(own, tasks)
+        if rank.leads:
+            write_demo_weights(own.network.cpu(), own.tokenizer, plan.plan, plan.folder(mixture) / "weights")
 
 
 def mixture_table(figures: Mapping[str, Sequence[Figure]], plan: MixturePlan) -> Table:

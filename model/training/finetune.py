@@ -44,7 +44,6 @@ from model.training.instruction import Instruction
 from model.training.instructions import instructions_for
 from model.training.language_lessons import (
     Hearing,
-    Lesson,
     Places,
     SeenPictures,
     batch_of,
@@ -63,6 +62,7 @@ from model.training.phantoms.truth import (
 from model.training.planar_pool import KINDS, MASKS, SLOTS, PlanarPool, PlanarTruth, normalised
 from model.training.ranks import Rank, gathered
 from model.training.sampling import TaskSampler
+from model.training.seeing import Eyes, Seen
 from model.training.segmentation_lessons import (
     SegmentationPlan,
     hearing_step,
@@ -157,40 +157,6 @@ class DemoPlan:
 
     def shards(self) -> list[Shard]:
         return [shard for kind, n in self.cases.items() for shard in shards_of(kind, self.seed, n)]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """Lessons for the language model and the visual tokens that they are about."""
-
-    lessons: list[Lesson]
-    pictures: SeenPictures
-    volumes: Tensor
-    """(M, T, width 3D) tokens of slabs; empty before the 3D U-Net has learned to see."""
-
-    def about(self, tasks: Collection[Task]) -> "Seen":
-        """Keep the lessons of some tasks."""
-        return replace(self, lessons=[one for one in self.lessons if one.instruction.task in tasks])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Eyes:
-    """A network that sees and does not speak yet."""
-
-    network: MedVersaNetwork
-    tokenizer: MedVersaTokenizer
-    seen: Seen
-    structures: nn.Embedding
-    """What the 2D U-Net learned for each structure."""
-    organs: nn.Embedding
-    """The same of the 3D U-Net."""
-
-    @property
-    def hearing(self) -> dict[str, Hearing]:
-        return {
-            "<2DSEG>": Hearing(self.network.text2seg_2d, self.structures),
-            "<3DSEG>": Hearing(self.network.text2seg_3d, self.organs),
-        }
 
 
 class DemoTraining:

@@ -95,11 +95,11 @@ def evaluate(
         result = _measured(family, source, out, chosen, MetricModels(paths, device))
         write_report(result, family, asked_studies(family, source, chosen), out)
         if readme is not None:
-            put_between_marks(readme, f"evaluation:{dataset}", goals(result).markdown())
+            put_between_marks(readme, f"evaluation:{dataset}", goals(result))
     except ModelError as exc:
         raise click.ClickException(str(exc)) from exc
     if result.of_phantoms:
-        console.print(Markdown(goals(result).markdown()))
+        console.print(Markdown(goals(result)))
     for name, reason in result.not_computed.items():
         console.print(f"{name}: {reason}", soft_wrap=True, highlight=False, markup=False)
     console.print(f"tables, figures and answers are in {out}")

@@ -13,7 +13,7 @@ from model.evaluation.pages import Picture, write_pages
 from model.evaluation.pictures import chosen, draw_chosen
 from model.evaluation.published import comparison_tables
 from model.evaluation.study import Study
-from model.evaluation.tables import Table, goal_table, task_tables
+from model.evaluation.tables import goal_table, task_tables
 from model.families.family import Family
 
 RESULTS = "results.json"
@@ -54,9 +54,10 @@ def facts(result: Result) -> list[str]:
     return told
 
 
-def goals(result: Result) -> Table:
-    """What demonstration weights must reach on phantoms."""
-    return goal_table(result.figures)
+def goals(result: Result) -> str:
+    """What demonstration weights must reach on phantoms, and whose figures these are, in Markdown."""
+    whose = " ".join(facts(result)[:2])
+    return f"{whose}\n\n{goal_table(result.figures).markdown()}"
 
 
 def plain(result: Result) -> dict[str, object]:

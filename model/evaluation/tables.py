@@ -9,7 +9,7 @@ from model.evaluation.bootstrap import Estimate
 from model.evaluation.figures import Figure
 from model.evaluation.goals import reached
 
-_LETTERS = {"text": "Text", "grammar": "Grammar of answers"}
+_TITLES = {"grammar": "Grammar of answers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,6 @@ def _table(task: str, figures: Sequence[Figure]) -> Table:
     for one in figures:
         studies[one.of] = max(studies.get(one.of, 0), one.estimate.studies)
     rows = [(of, *(cells.get((of, name), "") for name in names), str(n)) for of, n in studies.items()]
-    title = _LETTERS.get(task, task[:1].upper() + task[1:])
+    title = _TITLES.get(task, task[:1].upper() + task[1:])
     columns = tuple(f"`{name}`" if "<" in name else name for name in names)
     return Table(title, ("", *columns, "studies"), tuple(rows))

@@ -141,6 +141,7 @@ def test_command_writes_answers_figures_and_tables(tmp_path: Path) -> None:
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "old" not in text
+    assert results["weights"]["sha256"] in text
     assert all(goal.title in text for goal in GOALS)
     assert all(goal.title in (out / "results.md").read_text() for goal in GOALS)
     assert "<table>" in (out / "results.html").read_text()

@@ -3,8 +3,10 @@
 WorkerError
 ├── AskedAmissError        what a user asks for cannot be done as it is asked
 ├── NothingToReadError     the study holds no image that the model reads; carries the reason
+├── DisclosureError        what was cleaned still names the patient; it is not written
 ├── PromotionError         weights cannot be put into service
 ├── PublicationError       a result object breaks a rule of the publication gate and is not kept
+├── UnreadableFileError    a file of an archive is broken or nested too deeply
 └── UndeliveredError       some objects could not be delivered
 """
 
@@ -33,6 +35,14 @@ class PromotionError(WorkerError):
 
 class PublicationError(WorkerError):
     """A result object breaks a rule of the publication gate and is not kept."""
+
+
+class DisclosureError(WorkerError):
+    """What was cleaned still names the patient: a defect; it is not written."""
+
+
+class UnreadableFileError(WorkerError):
+    """A file of an archive is broken or nested too deeply; the message says which, without its name."""
 
 
 class UndeliveredError(WorkerError):

@@ -46,12 +46,42 @@ def query_retrieve_sources(
 class QueryRetrieveSource:
     """One PACS."""
 
-    def __init__(self, peer: QueryRetrieve, own_ae_title: str, database: Database, intake: Intake) -> None:
+    def __init__(
+        self,
+        peer: QueryRetrieve,
+        own_ae_title: str,
+        database: Database,
+        intake: Intake,
+        *,
+        more_classes: Sequence[str] = (),
+    ) -> None:
+        """Ask one peer; `more_classes` are fetched beside the images that the node reads."""
         self.name = f"query/retrieve {peer.name}"
         self._peer = peer
         self._own_ae_title = own_ae_title
         self._database = database
         self._intake = intake
+        self._more_classes = more_classes
+
+    def studies(self, *, study_instance_uid: str = "", study_date: str = "") -> list[Candidate]:
+        """Return all studies of a UID or a range of dates (PS3.4 C.2.2.2.5), whoever the patient is.
+
+        Raises:
+            PeerError: the PACS does not answer, or answers with a failure.
+        """
+        query = identifier(
+            QueryRetrieveLevel="STUDY",
+            PatientID="",
+            StudyInstanceUID=study_instance_uid,
+            StudyDate=study_date,
+            StudyTime="",
+            ModalitiesInStudy="",
+        )
+        with associated(self._peer, [build_context(FIND)]) as association:
+            answers = list(self._find(association, query, most=None))
+            return [
+                self._candidate(association, ds) for ds in answers if is_uid(_text(ds, "StudyInstanceUID"))
+            ]
 
     def candidates(self, patient: Patient) -> list[Candidate]:
         query = identifier(
@@ -74,14 +104,16 @@ class QueryRetrieveSource:
                 self._candidate(association, ds) for ds in studies if is_uid(_text(ds, "StudyInstanceUID"))
             ]
 
-    def _find(self, association: Association, query: Dataset) -> Iterator[Dataset]:
+    def _find(
+        self, association: Association, query: Dataset, most: int | None = MOST_STUDIES
+    ) -> Iterator[Dataset]:
         responses = association.send_c_find(query, FIND)
         for count, (status, answer) in enumerate(responses):
             code = status.get("Status")
             if code is None:
                 raise UnreachableError("the answer to C-FIND broke off")
             if code in PENDING:
-                if answer is not None and count < MOST_STUDIES:
+                if answer is not None and (most is None or count < most):
                     yield answer
             elif code != 0x0000:
                 raise RefusedError("C-FIND", code)
@@ -128,7 +160,7 @@ class QueryRetrieveSource:
         return readable_instances(self._database, candidate)
 
     def _get(self, candidate: Candidate) -> None:
-        storage = _storage_contexts(candidate)
+        storage = _storage_contexts(candidate, self._more_classes)
         roles = [build_role(str(uid), scp_role=True) for uid in {c.abstract_syntax for c in storage} if uid]
         contexts = [build_context(GET), *storage]
         handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, self._on_store)]
@@ -175,13 +207,13 @@ def _follow(operation: str, responses: Iterator[tuple[Dataset, Dataset | None]])
         raise RefusedError(operation, code)
 
 
-def _storage_contexts(candidate: Candidate) -> list[PresentationContext]:
+def _storage_contexts(candidate: Candidate, more_classes: Sequence[str]) -> list[PresentationContext]:
     """Offer the image classes, native encodings in one context and each compressed one in its own.
 
     So a PACS can send what it has as it has it. 127 contexts are the most that fit.
     """
     classes = [uid for uid in READABLE_CLASSES if _may_hold(uid, candidate)]
-    contexts = [build_context(uid, list(NATIVE)) for uid in classes]
+    contexts = [build_context(uid, list(NATIVE)) for uid in (*classes, *more_classes)]
     contexts += [build_context(uid, syntax) for syntax in COMPRESSED for uid in classes]
     return contexts[:127]
 

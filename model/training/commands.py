@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from model.training.phantoms_command import phantoms
 from model.training.prepare_command import datasets, prepare
 from model.training.reduce_command import reduce
 from model.training.runs.command import run
@@ -21,6 +22,7 @@ def train() -> None:
 
 
 train.add_command(datasets)
+train.add_command(phantoms)
 train.add_command(prepare)
 train.add_command(reduce)
 train.add_command(run)

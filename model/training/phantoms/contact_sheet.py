@@ -1,5 +1,6 @@
 """One picture of what the generators make, with their truth drawn over it, for a person to judge."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from model.training.phantoms.truth import ChestView
 
 COLUMNS = 6
 CELL = 300
+MOST = 60
 _COLOURS = {
     "left lung": (0, 200, 0), "right lung": (0, 120, 255), "heart": (255, 40, 40), "liver": (255, 60, 60),
     "spleen": (60, 220, 60), "kidneys": (90, 90, 255), "pancreas": (255, 230, 0), "lesion": (0, 200, 0),
@@ -81,9 +83,17 @@ def _cells(seed: int) -> list[Image.Image]:
 
 def contact_sheet(path: Path, seed: int) -> None:
     """Write a PNG with chests (prior, current, truth), abdomens (plain, truth), skin and foreign pictures."""
-    cells = _cells(seed)
+    _paste(_cells(seed), path)
+
+
+def sheet_of(pictures: Sequence[Path], path: Path) -> None:
+    """Write a PNG with pictures of files, at most `MOST` of them."""
+    _paste([Image.open(picture).convert("RGB").resize((CELL, CELL)) for picture in pictures[:MOST]], path)
+
+
+def _paste(cells: Sequence[Image.Image], path: Path) -> None:
     rows = -(-len(cells) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * (CELL + 4), rows * (CELL + 4)))
+    sheet = Image.new("RGB", (COLUMNS * (CELL + 4), max(rows, 1) * (CELL + 4)))
     for n, cell in enumerate(cells):
         sheet.paste(cell, ((n % COLUMNS) * (CELL + 4), (n // COLUMNS) * (CELL + 4)))
     sheet.save(path)

@@ -53,6 +53,8 @@ def run_session(request: Request, choice: Choice) -> int:
             source, choice, exporter, lambda done, total: bars.update(bar, completed=done, total=total)
         )
     _tell(summary, request.out, console)
+    if isinstance(source, FolderSource):
+        _print("Files that could not be read", ("why", "how many"), source.faults, console)
     return SOME_LEFT_OUT if summary.studies_left_out or not summary.studies else 0
 
 

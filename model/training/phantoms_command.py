@@ -29,5 +29,7 @@ def phantoms(*, out: Path, kind: str, count: int, seed: int, workers: int) -> No
             publish(kind, range(seed, seed + count), out, workers, lambda n: bars.update(bar, completed=n))
     except ModelError as exc:
         raise click.ClickException(str(exc)) from exc
-    sheet_of(sorted(out.glob(f"{kind}-*/day????*.png")), out / "contact_sheet.png")
+    # Masks have a name behind the date and the view.
+    shown = [*out.glob(f"{kind}-*/day????.png"), *out.glob(f"{kind}-*/day????-[PAL][APL].png")]
+    sheet_of(sorted(shown), out / "contact_sheet.png")
     console.print(f"phantoms, truth and records are in {out}")

@@ -20,8 +20,8 @@ from model.training.datasets.shards import write_prepared
 from model.training.phantoms.abdomen_timeline import make_abdomen_timeline
 from model.training.phantoms.skin_growth import make_skin_timeline
 from model.training.phantoms.timeline import ChestTimeline, DatedStudy, make_chest_timeline
-from model.training.phantoms.truth import ChangeTruth
-from model.training.telling import changes_text, findings_text, visible_findings
+from model.training.phantoms.truth import ChangeTruth, ChestCase
+from model.training.telling import changes_text, findings_text, visible_changes, visible_findings
 
 Array = NDArray[Any]
 
@@ -108,11 +108,12 @@ def _chest_record(timeline: ChestTimeline, name: str) -> Record:
     prior, current = timeline.studies[-2:]
     frontal = current.views[0]
     seen = visible_findings(frontal)
-    changes = [
+    changes = tuple(
         ChangeTruth(one.label, one.laterality, None, one.status)
         for one in timeline.intervals
         if one.last_day == current.day
-    ]
+    )
+    case = ChestCase(timeline.seed, frontal, prior.views[0], current.day - prior.day, changes)
     stem = f"{name}/day{current.day:04d}-{frontal.view}"
     boxes = [RecordBox(finding.label, 0, finding.box) for finding in seen]
     boxes += [RecordBox(label, 0, box, anatomy=True) for label, box in frontal.boxes.items()]
@@ -123,7 +124,7 @@ def _chest_record(timeline: ChestTimeline, name: str) -> Record:
         labels={finding.label: True for finding in seen},
         boxes=tuple(boxes),
         masks=tuple(RecordMask(organ, 0, f"{stem}-{organ}.png") for organ in frontal.masks),
-        change=changes_text(changes),
+        change=changes_text(visible_changes(case)),
     )  # fmt: skip
 
 
@@ -141,6 +142,8 @@ def _abdomen(seed: int, folder: Path) -> tuple[Mapping[str, object], Record]:
     scans: list[dict[str, object]] = []
     for scan in timeline.scans:
         name, affine = f"day{scan.day:04d}", scan.case.affine
+        middle = scan.case.voxels[len(scan.case.voxels) // 2]
+        _picture(folder / f"{name}.png", (middle + 160) / 400)
         _volume(folder / f"{name}.nii.gz", np.round(scan.case.voxels).astype(np.int16), affine)
         for label, mask in (
             *scan.case.masks.items(),

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from model.reading import Modality
+from model.report_language.changes import changes_in
 from model.training.commands import train
 from model.training.datasets.nifti import labels_from_nifti, volume_from_nifti
 from model.training.datasets.prepared import PreparedDataset
@@ -56,7 +57,10 @@ def test_records_stand_in_the_common_form_with_their_split(skins: Path) -> None:
 
 def test_a_contact_sheet_shows_them(skins: Path) -> None:
     with Image.open(skins / "contact_sheet.png") as sheet:
-        assert sheet.size[0] > 300
+        pixels = np.asarray(sheet, np.int16)
+    # Three persons at two dates fill one row; a mask among them would be without colour.
+    row = np.ptp(pixels[:300, :1800], axis=-1)
+    assert all(row[:, 304 * n : 304 * n + 300].mean() > 8 for n in range(6))
 
 
 def test_the_number_of_workers_changes_nothing_and_whole_ones_are_kept(skins: Path, tmp_path: Path) -> None:
@@ -81,8 +85,10 @@ def test_a_chest_has_its_views_and_its_change(tmp_path: Path) -> None:
         for view in study["views"]:
             assert (folder / view["picture"]).is_file()
     (record,) = PreparedDataset(tmp_path / "prepared").records("train")
-    assert record.change
     assert record.findings
+    # What cannot be seen at either date is not told: no finding of the text is unknown to the truth.
+    told = {change.label for change in changes_in(record.change or "").value}
+    assert told <= {interval["label"] for interval in truth["intervals"]}
     assert record.priors
     assert all((tmp_path / image.path).is_file() for image in record.shown)
     assert all((tmp_path / (mask.path or "")).is_file() for mask in record.masks)

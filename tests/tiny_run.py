@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from model.families.medversa_networks.network import MedVersaNetwork
 from model.families.medversa_networks.sizes import MedVersaSizes, VqaSizes
@@ -115,8 +116,6 @@ def plan(root: Path, **changed: Any) -> RunPlan:
 
 def trained(weights: Path) -> dict[str, torch.Tensor]:
     """Every tensor of a folder of weights, by file and name."""
-    from safetensors.torch import load_file
-
     return {
         f"{path.relative_to(weights)}/{name}": tensor
         for path in sorted(weights.rglob("*.safetensors"))

@@ -1,11 +1,13 @@
 """What a micro-batch amounts to, and which way its gradients go."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from model.families.medversa_networks.network import splice
 from model.reading import Modality, Task
 from model.training.losses import (
     IGNORED,
@@ -17,6 +19,7 @@ from model.training.runs.learner import Learner
 from model.training.runs.microbatch import TERMS, MicroBatch
 from model.training.runs.parts import part_of, taught_by
 from model.training.runs.trainer import take_step
+from model.vision_modules.registry import segmentation_2d, segmentation_3d
 from tests import tiny_run
 from tests.unit.model.runs.assembled import assembled
 
@@ -28,8 +31,6 @@ ORGAN = (Modality.CT, Task.SEGMENTATION)
 @pytest.fixture
 def still(tmp_path: Path) -> Path:
     """Weights without random dropping, so that the same batch gives the same loss twice."""
-    from dataclasses import replace
-
     tiny_run.write_weights(tmp_path / "start", replace(tiny_run.SIZES, lora_dropout=0.0))
     return tmp_path
 
@@ -40,8 +41,6 @@ def _terms(learner: Learner, batch: MicroBatch, *wanted: str) -> dict[str, Tenso
 
 def _states(learner: Learner, batch: MicroBatch) -> tuple[Tensor, list[Tensor]]:
     """States of a batch, and levels of volumes, by the network's own calls."""
-    from model.families.medversa_networks.network import splice
-
     network, levels = learner.network, []
     if batch.kind[0] is Modality.CT:
         levels = network.visual_encoder_3d.encode(batch.pictures)
@@ -55,8 +54,6 @@ def _states(learner: Learner, batch: MicroBatch) -> tuple[Tensor, list[Tensor]]:
 
 @pytest.mark.parametrize("kind", [DETECTION, MASK, ORGAN])
 def test_terms_are_the_losses_times_their_counts(still: Path, kind: tuple[Modality, Task]) -> None:
-    from model.vision_modules.registry import segmentation_2d, segmentation_3d
-
     trainee, draw = assembled(tiny_run.plan(still, batch={"size": 3, "micro": 3}))
     learner = trainee.learner.eval()
     batch = next(b for step in range(20) if (b := draw(kind, step)[0]).counts[1:].sum())
@@ -149,8 +146,6 @@ def test_accumulated_gradients_are_those_of_a_larger_batch(
 
 def _row(batch: MicroBatch, n: int) -> MicroBatch:
     """One example of a batch, as a micro-batch of its own, padding and all."""
-    from dataclasses import replace
-
     images = len(batch.shown) // len(batch.ids)
     pictures = batch.shown[n * images : (n + 1) * images]
     det, seg = (

@@ -1,6 +1,7 @@
 """Each parameter belongs to one part; what is frozen stays, what is chosen learns."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,8 +83,6 @@ def test_batch_norm_keeps_its_statistics() -> None:
 
 
 def test_language_model_without_adapter_gets_one_that_changes_nothing(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     bare = replace(tiny_run.SIZES, lora_rank=0)
     weights = tiny_run.write_weights(tmp_path / "bare", bare)
     plan = tiny_run.plan(tmp_path, start_from=str(weights), train=["lora"], lora={"rank": 3, "alpha": 3})

@@ -216,13 +216,16 @@ def measure_language(arguments: argparse.Namespace, device: torch.device) -> Non
 
 def counted_flops(preset: str, batch: MicroBatch) -> int:
     """Floating point operations of the language model in a step; what is computed again is not counted."""
+    taught = int(batch.counts[0]) // len(batch.ids)
     with torch.device("meta"):
         network = MedVersaNetwork(PRESETS[preset])
         choose(network, {"lora"})
         embedded = torch.empty(*batch.ids.shape, network.sizes.hidden)
-        taught = int(batch.counts[0]) // len(batch.ids)
+        rows, length = batch.ids.shape
+        seen = torch.zeros(rows, 1, length, length)
         with FlopCounterMode(display=False) as counter:
-            states = network.llama.model(inputs_embeds=embedded, use_cache=False).last_hidden_state
+            read = network.llama.model(inputs_embeds=embedded, attention_mask=seen, use_cache=False)
+            states = read.last_hidden_state
             network.logits(states[:, -taught:]).sum().backward()
     return counter.get_total_flops()
 

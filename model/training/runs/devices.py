@@ -22,7 +22,7 @@ def begin(device: str) -> Accelerator:
         TrainingError: accelerate is configured for a way to spread a network that runs cannot resume from.
     """
     # Each batch uses the layers of its task only; a step leaves those of others without a gradient.
-    spread = DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
+    spread = DistributedDataParallelKwargs(find_unused_parameters=True)
     accelerator = Accelerator(cpu=device == "cpu", kwargs_handlers=[spread])
     kind = accelerator.distributed_type
     if kind is DistributedType.FSDP and not accelerator.is_fsdp2:

@@ -70,7 +70,7 @@ def test_sentences_about_people_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["В лёгких без изменений.", "심장 크기는 정상입니다.", "Cœur de taille normale, Médiastin fin."]
+    "text", ["В лёгких без изменений.", "심장 크기는 정상입니다.", "Cœur et poumons sans anomalie."]
 )
 def test_languages_that_are_not_known_are_left_out_whole(text: str) -> None:
     assert clean(text) == CleanText("", 1)
@@ -78,9 +78,9 @@ def test_languages_that_are_not_known_are_left_out_whole(text: str) -> None:
 
 def test_a_site_can_add_words(tmp_path) -> None:
     words = tmp_path / "words.txt"
-    words.write_text("Herz\nist\nnormal\ngroß\n", encoding="utf-8")
+    words.write_text("Herz\nnormal\ngroß\n", encoding="utf-8")
 
-    assert TextCleaner(NOBODY, safe_words(words)).clean("Herz ist normal groß.").left_out == 0
+    assert TextCleaner(NOBODY, safe_words(words)).clean("Herz normal groß.").left_out == 0
 
 
 def test_a_file_of_words_that_is_no_text_is_refused(tmp_path) -> None:

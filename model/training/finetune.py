@@ -5,10 +5,11 @@
    thrown away. The released model starts from pre-trained encoders too.
 2. `unet_2d`, `unet_3d`, `unet_3d_fine`: both U-Nets learn masks with one vector per structure in place of
    words, volumes on a coarser grid first. The encoder half of the 3D U-Net is the volume encoder.
-3. `language`: encoders are frozen, as in the released code. The visual tokens of every picture are computed
-   once, in several variants; projections, language model (base and LoRA both learn: there is no pre-trained
-   base at this size) and detection head learn instructions, one homogeneous batch at a time.
-   The state of a segmentation tag learns, through `text2seg_*`, to give the vector of its structure.
+3. `language`, `language_more`: encoders are frozen, as in the released code. The visual tokens of every
+   picture are computed once, in several variants; projections, language model (base and LoRA both learn:
+   there is no pre-trained base at this size) and detection head learn instructions, one homogeneous batch at
+   a time. The state of a segmentation tag learns, through `text2seg_*`, to give the vector of its structure.
+   Half-way the learning rate rises once more.
 4. `hearing_2d`, `hearing_3d`: the language model is frozen; `text2seg_*` learn on alone.
 5. Weights, tokenizer and configuration are written; `model.training.examination` examines them on held-out
    seeds.
@@ -100,13 +101,26 @@ RATES = {
     "unet_3d": 2e-3,
     "unet_3d_fine": 1.5e-3,
     "language": 1.5e-3,
+    "language_more": 1.5e-3,
     "language_on": 8e-4,
     "hearing_2d": 3e-3,
     "hearing_3d": 3e-3,
 }
 """Peak learning rate of each stage."""
 
-FIRST_STAGES = ("encoder_2d", "unet_2d", "unet_3d", "unet_3d_fine", "language", "hearing_2d", "hearing_3d")
+FIRST_DRAWS = {"language": 0, "language_on": 0, "language_more": 1_000_000}
+"""From which draw on a stage takes its lessons, so that none repeats those of another."""
+
+FIRST_STAGES = (
+    "encoder_2d",
+    "unet_2d",
+    "unet_3d",
+    "unet_3d_fine",
+    "language",
+    "language_more",
+    "hearing_2d",
+    "hearing_3d",
+)
 ON_STAGES = ("language_on", "hearing_2d", "hearing_3d")
 """Stages of a run from nothing, and of one that goes on from weights."""
 
@@ -139,6 +153,7 @@ class DemoPlan:
             "unet_3d": 420,
             "unet_3d_fine": 160,
             "language": 1900,
+            "language_more": 2600,
             "language_on": 1800,
             "hearing_2d": 400,
             "hearing_3d": 400,
@@ -320,8 +335,9 @@ class DemoTraining:
         places = Places(network.sizes).to(self.device)
 
         def step(n: int) -> dict[str, Tensor]:
-            rng = self.rank.generator(self.plan.seed, n)
-            drawn = self.rank.part(sampler.draw(n, self.plan.language_batch))
+            at = n + FIRST_DRAWS[name]
+            rng = self.rank.generator(self.plan.seed, at)
+            drawn = self.rank.part(sampler.draw(at, self.plan.language_batch))
             batch = batch_of([seen.lessons[i] for i in drawn], seen.pictures, seen.volumes, rng)
             with mixed_precision(self.device):
                 return language_losses(network, batch.to(self.device), tokenizer, hearing, places)
@@ -367,7 +383,8 @@ class DemoTraining:
     def learn_to_speak(self, eyes: Eyes, tasks: Collection[Task] = tuple(Task)) -> None:
         """Stages 3 and 4, of all tasks or some."""
         seen = eyes.seen.about(tasks)
-        self.train_language("language", eyes.network, eyes.tokenizer, seen, eyes.hearing)
+        for stage in ("language", "language_more"):
+            self.train_language(stage, eyes.network, eyes.tokenizer, seen, eyes.hearing)
         if Task.SEGMENTATION in tasks:
             self.train_hearing(eyes.network, eyes.tokenizer, seen, eyes.hearing)
         eyes.network.requires_grad_(False)

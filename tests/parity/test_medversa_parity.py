@@ -1,6 +1,7 @@
 """Our MedVersa gives the published numbers, all of them, and deliberate errors do not."""
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import pytest
 import torch
@@ -126,14 +127,16 @@ def test_pooling_without_overlap_gives_other_tokens(
 
 
 def test_the_norm_that_was_never_used_gives_other_masks(
-    public: PublicFixture, network: MedVersaNetwork, monkeypatch: pytest.MonkeyPatch
+    public: PublicFixture, network: MedVersaNetwork
 ) -> None:
     """`text2seg_2d_ln` is in the checkpoint and has the shape of the one that was used."""
-    unused = network.text2seg_2d_ln
+    # A copy: other tests share the network, and monkeypatch does not put a module back.
+    changed = deepcopy(network)
+    unused = changed.text2seg_2d_ln
 
     class Channelwise(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return unused(x.movedim(1, -1)).movedim(-1, 1)
 
-    monkeypatch.setattr(network, "text2seg_2d_gn", Channelwise())
-    assert _off((public, network), heads, "heads.seg2d.logits")
+    changed.text2seg_2d_gn = Channelwise()
+    assert _off((public, changed), heads, "heads.seg2d.logits")

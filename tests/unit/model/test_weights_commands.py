@@ -121,4 +121,4 @@ def test_link_without_base_is_a_usage_error(released: Path, tmp_path: Path) -> N
 
 def test_command_is_found_by_the_command_line() -> None:
     named = {e.name: e.value for e in entry_points(group="medversa_node.commands")}
-    assert named["weights"] == "model.weights_commands:weights"
+    assert named["weights"] == "worker.promotion_command:weights"

@@ -21,7 +21,7 @@ class Steps:
     """Training steps by number, as one of several devices sees them."""
 
     plan: RunPlan
-    library: Library
+    pool: Library
     sampler: TaskSampler
     maker: BatchMaker
     kinds: Sequence[Kind]
@@ -38,7 +38,7 @@ class Steps:
         for number in range(self.device, len(cases) // count, self.devices):
             drawn = cases[number * count : (number + 1) * count]
             others = self.sampler.others(kind, [*chances, number])
-            opened = (self.library.case(TRAIN, case) for case in chain(drawn, others))
+            opened = (self.pool.case(TRAIN, case) for case in chain(drawn, others))
             made.append(self.maker.make(kind, number, opened, count=count, chances=chances))
         return made
 
@@ -69,7 +69,7 @@ class Examination:
     """The micro-batches of a validation: the same each time, not augmented."""
 
     plan: RunPlan
-    library: Library
+    pool: Library
     maker: BatchMaker
     drawn: Sequence[tuple[Kind, tuple[int, ...]]]
     """Kind and cases of each micro-batch."""
@@ -79,7 +79,7 @@ class Examination:
 
     def __getitem__(self, number: int) -> MicroBatch:
         kind, cases = self.drawn[number]
-        opened = (self.library.case(VALIDATE, case) for case in cycle(cases))
+        opened = (self.pool.case(VALIDATE, case) for case in cycle(cases))
         chances = [self.plan.seed, _VALIDATION]
         return self.maker.make(kind, number, opened, count=len(cases), chances=chances)
 

@@ -1,7 +1,6 @@
 """Writes what a training run has learned as a folder of weights with its figures and its card."""
 
 import platform
-import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -19,6 +18,7 @@ from model.registry import load_family
 from model.training.datasets.case_files import Case
 from model.training.examination import Figures, best_temperature, examine, figures_of
 from model.training.finetune import FIRST_STAGES, ON_STAGES, DemoPlan
+from model.training.source_revision import source_revision
 from model.weights import (
     CONFIG_FILE,
     TOKENIZER_FILE,
@@ -89,21 +89,6 @@ def plan_of(folder: Path) -> DemoPlan:
     if not config.demo_weights or "plan" not in config.training or config.training.get("started_from"):
         raise WeightsError("these weights were not made from nothing by `train demo`")
     return DemoPlan(**config.training["plan"], sizes=MedVersaSizes.from_json(config.sizes))
-
-
-def source_revision() -> str:
-    """Name the source that a run was made with; `unknown` outside a git checkout."""
-    try:
-        said = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607  # whatever git the user has
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=Path(__file__).parent,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return said.stdout.strip()
 
 
 def _how(plan: DemoPlan, started_from: ModelIdentity | None) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ import torch
 from accelerate import Accelerator
 
 from model.training.runs.sources import Source
+from model.training.source_revision import source_revision
 from model.weights import WeightsConfig
 
 LIBRARIES = (
@@ -61,27 +61,6 @@ def session(accelerator: Accelerator, first_step: int) -> dict[str, Any]:
         "devices": accelerator.num_processes,
         "spread": accelerator.distributed_type.value,
     }
-
-
-def source_revision() -> str:
-    """Name the source that a run was made with, `+` if it was changed since; `unknown` outside git."""
-    try:
-        revision = _git("rev-parse", "--short=12", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return revision + ("+" if changed else "")
-
-
-def _git(*words: str) -> str:
-    said = subprocess.run(  # noqa: S603  # fixed words
-        ["git", *words],  # noqa: S607  # whatever git the user has
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parent,
-    )
-    return said.stdout.strip()
 
 
 def _device(device: torch.device) -> str:

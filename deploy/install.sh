@@ -2,7 +2,8 @@
 # Makes the virtual environment and installs what the project needs; called by the Makefile.
 #
 #   install.sh venv DIR EXTRAS   virtual environment DIR with the package, its EXTRAS and PyTorch
-#   install.sh servers           Debian's Orthanc, Redis, DCMTK and validators, where that is allowed
+#   install.sh servers           Debian's Orthanc, Redis, DCMTK and dicom3tools, where that is allowed
+#   install.sh validators        what else judges results in tests: PixelMed, GDCM, plugins of Orthanc
 set -eu
 
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -55,19 +56,38 @@ make_venv() {
     $pip install -q -c "$here/constraints.txt" -e "$here[$extras]"
 }
 
-install_servers() {
-    missing=
-    path="$PATH:/usr/sbin:/usr/local/sbin"
-    for pair in Orthanc:orthanc redis-server:redis-server dcmsend:dcmtk dciodvfy:dicom3tools; do
-        PATH=$path command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
+# Names the Debian packages of `FILE-OR-PROGRAM:PACKAGE` pairs whose first half is not there.
+missing_of() {
+    for pair in "$@"; do
+        what=${pair%%:*}
+        [ -e "$what" ] || PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v "$what" >/dev/null 2>&1 ||
+            printf ' %s' "${pair#*:}"
     done
+}
+
+install_missing() {
+    missing=$(missing_of "$@")
     [ -n "$missing" ] || return 0
     # shellcheck disable=SC2086
-    apt_install $missing || echo "could not install$missing: an embedded default serves where there is one"
+    apt_install $missing
+}
+
+install_servers() {
+    install_missing Orthanc:orthanc redis-server:redis-server dcmsend:dcmtk dciodvfy:dicom3tools ||
+        echo "could not install$missing: an embedded default serves where there is one"
+}
+
+install_validators() {
+    plugins=/usr/share/orthanc/plugins
+    install_missing gdcminfo:libgdcm-tools java:default-jre-headless \
+        /usr/share/java/pixelmed.jar:libpixelmed-java \
+        "$plugins/libOrthancGdcm.so:orthanc-gdcm" "$plugins/libOrthancDicomWeb.so:orthanc-dicomweb" ||
+        echo "could not install$missing: tests that need them are skipped and say so"
 }
 
 case ${1:-} in
     venv) make_venv "$2" "$3" ;;
     servers) install_servers ;;
-    *) sed -n '2,5p' "$0"; exit 2 ;;
+    validators) install_validators ;;
+    *) sed -n '2,6p' "$0"; exit 2 ;;
 esac

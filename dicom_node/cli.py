@@ -36,6 +36,7 @@ SUMMARIES = {
     "ask": "Ask about a study in your own words; the model answers with text, boxes or masks.",
     "demo": "Show the whole walk with phantoms or studies of your own.",
     "doctor": "Say what is missing, which peer does not answer, and what to do.",
+    "results": "Show results; decide about those that are held.",
     "send": "Send DICOM files or folders by C-STORE.",
     "serve": "Run the node: receive, complete and dispatch studies.",
     "status": "Show studies, jobs and refusals with the reason for each state.",

@@ -4,10 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from highdicom.color import CIELabColor
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.utils import pixel_array
 from pydicom.sr.coding import Code
 
 from model.reading import Presence
@@ -17,17 +15,21 @@ from structured_reports.colours import FINDING_COLOUR, REGION_COLOUR, RGB, colou
 from structured_reports.content_tree import (
     ALGORITHM_NAME,
     ALGORITHM_VERSION,
+    MEASUREMENT_GROUP,
     TRACKING_IDENTIFIER,
     TRACKING_UID,
     children,
     code_of,
     groups,
+    is_named,
     number_of,
     text_of,
     value_code,
     walk,
 )
+from structured_reports.graphics import MARKS, is_rectangle, points_of
 from structured_reports.provenance import DEMO_NOTICE, DISCLAIMER
+from structured_reports.segment_regions import Region, names_frame, regions_on
 from structured_reports.wording import CUT_OFF
 
 _ANATOMY = {concept.code.value for concept in CONCEPTS.values() if concept.category == ANATOMICAL_STRUCTURE}
@@ -42,16 +44,6 @@ _PRESENCE_COLOURS: dict[str, RGB] = {_ABSENT: (150, 200, 150), _UNDETERMINED: (2
 _CHANGE_WORDS = {code.value: status.value for status, code in codes.CHANGES.items()}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Region:
-    """One segment on the image."""
-
-    label: str
-    colour: RGB
-    mask: NDArray[np.bool_]
-    """(Rows, Columns)."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rectangle:
     """One box on the image, in source pixels from the outer corner of the first."""
@@ -63,6 +55,18 @@ class Rectangle:
     right: float
     bottom: float
     is_finding: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """What is drawn on the image and is no rectangle: places, lines, circles of other makers."""
+
+    label: str
+    colour: RGB
+    points: NDArray[np.float64]
+    """(N, 2) columns and rows, in source pixels."""
+    are_marks: bool
+    """Whether the points are places instead of corners of a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Overlays:
     statements: tuple[Statement, ...]
     notices: tuple[str, ...]
     """What the report says of itself beyond being AI and unverified."""
+    shapes: tuple[Shape, ...] = ()
 
 
 def overlays_on(image: Dataset, frame_number: int, results: Sequence[Dataset]) -> Overlays:
@@ -89,87 +94,88 @@ def overlays_on(image: Dataset, frame_number: int, results: Sequence[Dataset]) -
 
     Boxes are read from the report; from presentation states only where no report is given.
     """
-    uid = str(image.SOPInstanceUID)
     reports = [ds for ds in results if ds.get("Modality") == "SR"]
     states = [ds for ds in results if ds.get("Modality") == "PR"]
     segmentations = [ds for ds in results if ds.get("Modality") == "SEG"]
-    rectangles = [rectangle for ds in reports for rectangle in _boxes_of_report(ds, uid, frame_number)]
+    frame = str(image.SOPInstanceUID), frame_number
+    drawn = [drawn for ds in reports for drawn in _drawn_by_report(ds, frame)]
     if not reports:
-        rectangles = [rectangle for ds in states for rectangle in _boxes_of_state(ds, uid, frame_number)]
+        drawn = [drawn for ds in states for drawn in _drawn_by_state(ds, frame)]
     return Overlays(
-        tuple(region for ds in segmentations for region in _regions(ds, uid, frame_number)),
-        tuple(rectangles),
+        tuple(region for ds in segmentations for region in regions_on(ds, image, frame_number)),
+        tuple(each for each in drawn if isinstance(each, Rectangle)),
         tuple(statement for ds in reports for statement in _statements(ds)),
         tuple(
             DEMO_NOTICE for ds in reports if any(item.get("TextValue") == DEMO_NOTICE for item in walk(ds))
         ),
+        tuple(each for each in drawn if isinstance(each, Shape)),
     )
 
 
-def _regions(segmentation: Dataset, uid: str, frame_number: int) -> Iterator[Region]:
-    segments = {int(segment.SegmentNumber): segment for segment in segmentation.SegmentSequence}
-    shared = segmentation.SharedFunctionalGroupsSequence[0]
-    for index, own in enumerate(segmentation.PerFrameFunctionalGroupsSequence):
-        derivation = own.get("DerivationImageSequence") or shared.get("DerivationImageSequence") or ()
-        if not any(
-            _is_of(source, uid, frame_number) for item in derivation for source in item.SourceImageSequence
-        ):
-            continue
-        identification = own.get("SegmentIdentificationSequence") or shared.SegmentIdentificationSequence
-        segment = segments[int(identification[0].ReferencedSegmentNumber)]
-        mask = pixel_array(segmentation, index=index) > 0
-        yield Region(str(segment.SegmentLabel), _segment_colour(segment), mask)
-
-
-def _is_of(reference: Dataset, uid: str, frame_number: int) -> bool:
-    if reference.ReferencedSOPInstanceUID != uid:
-        return False
-    numbers = reference.get("ReferencedFrameNumber")
-    if numbers is None:
-        return True
-    return frame_number in ([int(numbers)] if isinstance(numbers, int | str) else [int(n) for n in numbers])
-
-
-def _segment_colour(segment: Dataset) -> RGB:
-    value = segment.get("RecommendedDisplayCIELabValue")
-    if value is None:
-        return FINDING_COLOUR
-    red, green, blue = CIELabColor.from_dicom_value(list(value)).to_rgb()
-    return int(red), int(green), int(blue)
-
-
-def _boxes_of_report(report: Dataset, uid: str, frame_number: int) -> Iterator[Rectangle]:
+def _drawn_by_report(report: Dataset, frame: tuple[str, int]) -> Iterator[Rectangle | Shape]:
     certainties = {_tracking_uid(group): _certainty(group) for group in groups(report) if _certainty(group)}
-    for group in groups(report):
-        for item in group.ContentSequence:
-            if item.ValueType != "SCOORD":
-                continue
-            if not _is_of(item.ContentSequence[0].ReferencedSOPSequence[0], uid, frame_number):
-                continue
-            label = text_of(group, TRACKING_IDENTIFIER)
-            finding = code_of(group, codes.FINDING)
-            is_finding = finding not in {*_ANATOMY, codes.DESCRIBED_REGION.value}
-            caption = f"{label} {certainties.get(_tracking_uid(group), '')}".strip()
-            colour = REGION_COLOUR if finding == codes.DESCRIBED_REGION.value else colour_of(label)
-            yield _rectangle(caption, FINDING_COLOUR if is_finding else colour, item, is_finding)
-
-
-def _boxes_of_state(state: Dataset, uid: str, frame_number: int) -> Iterator[Rectangle]:
-    for annotation in state.get("GraphicAnnotationSequence", ()):
-        if not any(_is_of(image, uid, frame_number) for image in annotation.ReferencedImageSequence):
+    for group, item in _coordinates(report, None):
+        selected = [each for child in item.get("ContentSequence", ()) for each in _references(child)]
+        if not any(names_frame(reference, *frame) for reference in selected):
             continue
-        is_finding = annotation.GraphicLayer == "AI_FINDINGS"
-        captions = [str(text.UnformattedTextValue) for text in annotation.get("TextObjectSequence", ())]
+        finding = code_of(group, codes.FINDING)
+        is_finding = finding not in {*_ANATOMY, codes.DESCRIBED_REGION.value}
+        label = label_of(group, item)
+        caption = f"{label} {certainties.get(_tracking_uid(group), '')}".strip()
+        colour = REGION_COLOUR if finding == codes.DESCRIBED_REGION.value else colour_of(label)
+        yield from _drawn(caption, FINDING_COLOUR if is_finding else colour, item, is_finding)
+
+
+def _coordinates(parent: Dataset, group: Dataset | None) -> Iterator[tuple[Dataset, Dataset]]:
+    """Yield every SCOORD with the measurement group that it stands in, or its parent outside of any."""
+    for item in parent.get("ContentSequence", ()):
+        if item.get("ValueType") == "SCOORD":
+            yield group or parent, item
+        inside = item if group is None and is_named(item, MEASUREMENT_GROUP) else group
+        yield from _coordinates(item, inside)
+
+
+def _references(item: Dataset) -> Iterator[Dataset]:
+    yield from item.get("ReferencedSOPSequence", ())
+
+
+def label_of(group: Dataset, item: Dataset) -> str:
+    """Name what a region stands for: as the maker tracks it, else its finding, else its own concept."""
+    tracked = text_of(group, TRACKING_IDENTIFIER)
+    finding = next((meaning_of(child, "ConceptCodeSequence") for child in children(group, codes.FINDING)), "")
+    return tracked or finding or meaning_of(item, "ConceptNameCodeSequence")
+
+
+def meaning_of(item: Dataset, keyword: str) -> str:
+    """Give the meaning of an item's code; empty without one."""
+    return next((str(code.get("CodeMeaning") or "") for code in item.get(keyword, ())), "")
+
+
+def _drawn_by_state(state: Dataset, frame: tuple[str, int]) -> Iterator[Rectangle | Shape]:
+    for annotation in state.get("GraphicAnnotationSequence", ()):
+        images = annotation.get("ReferencedImageSequence", ())
+        if images and not any(names_frame(image, *frame) for image in images):
+            continue
+        layer = str(annotation.get("GraphicLayer"))
+        is_finding = layer == "AI_FINDINGS"
+        captions = [
+            str(text.get("UnformattedTextValue")) for text in annotation.get("TextObjectSequence", ())
+        ]
         label = captions[0].removeprefix("AI: ") if captions else ""
         for shape in annotation.get("GraphicObjectSequence", ()):
-            colour = REGION_COLOUR if annotation.GraphicLayer == "AI_REGIONS" else colour_of(label)
-            yield _rectangle(label, FINDING_COLOUR if is_finding else colour, shape, is_finding)
+            if shape.get("GraphicAnnotationUnits") == "PIXEL":
+                colour = REGION_COLOUR if layer == "AI_REGIONS" else colour_of(label)
+                yield from _drawn(label, FINDING_COLOUR if is_finding else colour, shape, is_finding)
 
 
-def _rectangle(label: str, colour: RGB, shape: Dataset, is_finding: bool) -> Rectangle:
-    columns = [float(value) for value in shape.GraphicData[0::2]]
-    rows = [float(value) for value in shape.GraphicData[1::2]]
-    return Rectangle(label, colour, min(columns), min(rows), max(columns), max(rows), is_finding)
+def _drawn(label: str, colour: RGB, item: Dataset, is_finding: bool) -> Iterator[Rectangle | Shape]:
+    graphic_type = str(item.get("GraphicType"))
+    points = points_of(graphic_type, item.get("GraphicData") or ())
+    if is_rectangle(points):
+        (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+        yield Rectangle(label, colour, left, top, right, bottom, is_finding)
+    elif len(points):
+        yield Shape(label, colour, points, graphic_type in MARKS)
 
 
 def _statements(report: Dataset) -> Iterator[Statement]:
@@ -201,7 +207,7 @@ def _absent_statements(absent: Dataset) -> Iterator[Statement]:
 def _statement_of(group: Dataset) -> Iterator[Statement]:
     presence, change = code_of(group, codes.PRESENCE), code_of(group, codes.CHANGED_STATUS)
     volume = number_of(group, codes.VOLUME)
-    label = text_of(group, TRACKING_IDENTIFIER)
+    label = label_of(group, group)
     if words := text_of(group, codes.SELECTED_REGION_DESCRIPTION):
         yield Statement(f"{label}: {words}", REGION_COLOUR)
     if not (presence or change or volume is not None):

@@ -13,7 +13,8 @@ from pydicom.dataset import Dataset
 
 from structured_reports.captions import Area, placed
 from structured_reports.colours import RGB
-from structured_reports.overlays import Overlays, Rectangle, Region, overlays_on
+from structured_reports.overlays import Overlays, Rectangle, Shape, overlays_on
+from structured_reports.segment_regions import Region
 from structured_reports.windowing import as_a_reader_sees_it
 
 NOTICE = "AI - research use only. Not verified by a physician."
@@ -37,10 +38,13 @@ class _Scale:
     size: tuple[int, int]
 
 
-def draw(source: Dataset, results: Sequence[Dataset], *, frame_number: int = 1) -> Image.Image:
+def draw(
+    source: Dataset, results: Sequence[Dataset], *, frame_number: int = 1, notice: str = NOTICE
+) -> Image.Image:
     """Draw one frame with masks, boxes, side markers, a legend and the notice that this is research.
 
-    `source` holds its pixel data; what results say of other images is left out. Returns an RGB image.
+    `source` holds its pixel data; what results say of other images is left out. `notice` says what the
+    picture is where the results are not ours. Returns an RGB image.
 
     Raises:
         ValueError, RuntimeError: the pixel data cannot be decoded.
@@ -54,9 +58,10 @@ def draw(source: Dataset, results: Sequence[Dataset], *, frame_number: int = 1) 
     for region in overlays.regions:
         picture = _tinted(picture, region, fill)
     pen = ImageDraw.Draw(picture)
+    _draw_shapes(pen, overlays.shapes, scale)
     _draw_rectangles(pen, overlays.rectangles, scale)
     _draw_sides(pen, source, scale.size)
-    return _with_legend(picture, overlays, knows_sides=any(_directions(source)))
+    return _with_legend(picture, overlays, notice, knows_sides=any(_directions(source)))
 
 
 def _is_coloured(picture: Image.Image) -> bool:
@@ -136,6 +141,20 @@ def _draw_dashed(pen: ImageDraw.ImageDraw, corners: tuple[float, ...], colour: R
             pen.line((x, start, x, min(start + 6, bottom)), fill=colour, width=1)
 
 
+def _draw_shapes(pen: ImageDraw.ImageDraw, shapes: Sequence[Shape], scale: _Scale) -> None:
+    """Draw lines as they are and places as crosses, each with its label where it begins."""
+    for shape in shapes:
+        places = [(float(x) * scale.across, float(y) * scale.down) for x, y in shape.points]
+        if shape.are_marks:
+            for x, y in places:
+                pen.line((x - 8, y, x + 8, y), fill=shape.colour, width=3)
+                pen.line((x, y - 8, x, y + 8), fill=shape.colour, width=3)
+        else:
+            pen.line(places, fill=shape.colour, width=3)
+        at = (places[0][0] + 10, places[0][1] + 4)
+        pen.text(at, shape.label, fill=shape.colour, font=_font(15), stroke_width=1, stroke_fill=(0, 0, 0))
+
+
 def _draw_sides(pen: ImageDraw.ImageDraw, source: Dataset, size: tuple[int, int]) -> None:
     """Mark the edges with the patient's sides, where the header says them: a guess may be wrong."""
     along_row, along_column = _directions(source)
@@ -180,16 +199,16 @@ def _opposite(letter: str) -> str:
     return _OPPOSITE.get(letter, "")
 
 
-def _with_legend(picture: Image.Image, overlays: Overlays, *, knows_sides: bool) -> Image.Image:
+def _with_legend(picture: Image.Image, overlays: Overlays, notice: str, *, knows_sides: bool) -> Image.Image:
     """Set the picture on a dark sheet, with the notice and what is drawn and said beside it."""
     height = max(picture.height, 480)
     sheet = Image.new("RGB", (picture.width + _LEGEND_WIDTH, height), _BACKGROUND)
     sheet.paste(picture, (0, 0))
     pen = ImageDraw.Draw(sheet)
     left, top = picture.width + _MARGIN, _MARGIN
-    top = _write(pen, (left, top), NOTICE, _AMBER, 20) + 6
-    for notice in overlays.notices:
-        top = _write(pen, (left, top), notice, _AMBER, 14) + 4
+    top = _write(pen, (left, top), notice, _AMBER, 20) + 6
+    for more in overlays.notices:
+        top = _write(pen, (left, top), more, _AMBER, 14) + 4
     top += 8
     if not knows_sides:
         top = _write(pen, (left, top), "Patient sides: not stated in the header.", _GREY, 14) + 8

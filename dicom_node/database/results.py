@@ -35,6 +35,13 @@ class ResultRepository:
             plan_deliveries(connection, job_id, plan)
         return known
 
+    def get(self, sop_instance_uid: str) -> StoredResult | None:
+        """Return one result; None if it is none of ours."""
+        query = select(results).where(results.c.sop_instance_uid == sop_instance_uid)
+        with self._connections.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _result(row)
+
     def of_job(self, job_id: JobId) -> tuple[StoredResult, ...]:
         """Return the results of one job in sending order."""
         with self._connections.reading() as connection:

@@ -41,10 +41,15 @@ def is_document(ds: Dataset) -> bool:
 def is_result(ds: Dataset) -> bool:
     """Say whether an object speaks of images instead of being one that was acquired."""
     uid = str(ds.get("SOPClassUID"))
-    made = (SR_CLASSES, PRESENTATION_STATES, ENCAPSULATED)
-    if uid.startswith(made) or uid == PARAMETRIC_MAP or is_segmentation(ds):
+    if is_result_class(uid):
         return True
     return uid == SECONDARY_CAPTURE and bool(ds.get("SourceImageSequence"))
+
+
+def is_result_class(uid: str) -> bool:
+    """Say whether objects of a SOP class always speak of images."""
+    made = (SR_CLASSES, PRESENTATION_STATES, ENCAPSULATED)
+    return uid.startswith(made) or uid == PARAMETRIC_MAP or uid in SEGMENTATIONS
 
 
 @dataclass(frozen=True, slots=True)

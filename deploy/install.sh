@@ -4,6 +4,7 @@
 #   install.sh venv DIR EXTRAS   virtual environment DIR with the package, its EXTRAS and PyTorch
 #   install.sh servers           Debian's Orthanc, Redis, DCMTK and dicom3tools, where that is allowed
 #   install.sh validators        what else judges results in tests: PixelMed, GDCM, plugins of Orthanc
+#   install.sh viewers           what shows results in tests: a browser, node, and the readers inside OHIF
 set -eu
 
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -85,9 +86,23 @@ install_validators() {
         echo "could not install$missing: tests that need them are skipped and say so"
 }
 
+install_viewers() {
+    install_missing node:nodejs npm:npm chromium:chromium \
+        /usr/share/orthanc/plugins/libOrthancDicomWeb.so:orthanc-dicomweb ||
+        echo "could not install$missing: tests that need them are skipped and say so"
+    command -v npm >/dev/null 2>&1 || return 0
+    cd "$here/tests/viewers"
+    # npm writes the first of these when it is done.
+    ! [ node_modules/.package-lock.json -nt package-lock.json ] || return 0
+    echo "installing the readers inside OHIF"
+    npm ci --loglevel=error >/dev/null ||
+        echo "could not install the readers inside OHIF: tests that need them are skipped and say so"
+}
+
 case ${1:-} in
     venv) make_venv "$2" "$3" ;;
     servers) install_servers ;;
     validators) install_validators ;;
-    *) sed -n '2,6p' "$0"; exit 2 ;;
+    viewers) install_viewers ;;
+    *) sed -n '2,7p' "$0"; exit 2 ;;
 esac

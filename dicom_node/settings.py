@@ -109,9 +109,10 @@ class Destination(Section):
     """How we call ourselves there. Default: our own AE title."""
     timeout_s: Seconds = 30.0
     """Seconds to wait for a connection or an answer. Default 30."""
-    profile: Literal["auto", "air", "full", "ohif", "stone", "legacy-gsps", "legacy-sc"] = "air"
-    """Which objects it gets: air (SR, SEG, GSPS), full (also narrative SR and key images), ohif, stone,
-    legacy-gsps (no SEG), legacy-sc (pictures); auto asks it which it stores. Default air."""
+    profile: Literal["auto", "air", "full", "ohif", "ohif-edit", "stone", "legacy-gsps", "legacy-sc"] = "air"
+    """Which objects it gets: air (SR, SEG, GSPS), full (also narrative SR and key images), ohif, ohif-edit
+    (boxes that a reader of OHIF may edit), stone, legacy-gsps (no SEG), legacy-sc (pictures); auto asks it
+    which it stores. Default air."""
 
     @model_validator(mode="after")
     def _has_address(self) -> Self:

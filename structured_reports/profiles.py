@@ -8,6 +8,7 @@ show presentation states, and every one shows pictures.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from structured_reports.writers.ohif_groups import GroupForm
 from structured_reports.writers.tid1500 import ReportClass
 
 
@@ -19,7 +20,9 @@ class Profile(StrEnum):
     FULL = "full"
     """As `air`, with the narrative as a report of its own and key images."""
     OHIF = "ohif"
-    """What OHIF shows: Comprehensive 3D SR and SEG."""
+    """What OHIF shows: Comprehensive 3D SR, whose Imaging Measurements are what is drawn, and SEG."""
+    OHIF_EDIT = "ohif-edit"
+    """As `ohif`, with boxes as OHIF stores its own, so that every version of it lets a reader edit them."""
     STONE = "stone"
     """What the Stone Web viewer draws: Comprehensive SR, whose regions name their Original Source; SEG."""
     LEGACY_GSPS = "legacy-gsps"
@@ -36,6 +39,8 @@ class Outputs:
     """Names of `structured_reports.registry.WRITERS`."""
     report_class: ReportClass | None = None
     """SOP class of the TID 1500 report; None if the profile has none."""
+    groups: GroupForm = GroupForm.TEMPLATE
+    """What stands among the Imaging Measurements of that report."""
 
 
 PROFILES: dict[Profile, Outputs] = {
@@ -43,7 +48,8 @@ PROFILES: dict[Profile, Outputs] = {
     Profile.FULL: Outputs(
         ("segmentation", "presentation state", "key objects", "narrative"), ReportClass.COMPREHENSIVE_3D
     ),
-    Profile.OHIF: Outputs(("segmentation",), ReportClass.COMPREHENSIVE_3D),
+    Profile.OHIF: Outputs(("segmentation for OHIF",), ReportClass.COMPREHENSIVE_3D, GroupForm.DRAWN),
+    Profile.OHIF_EDIT: Outputs(("segmentation for OHIF",), ReportClass.COMPREHENSIVE_3D, GroupForm.EDITABLE),
     Profile.STONE: Outputs(("segmentation",), ReportClass.COMPREHENSIVE),
     Profile.LEGACY_GSPS: Outputs(("presentation state", "key objects", "narrative")),
     Profile.LEGACY_SC: Outputs(("narrative", "secondary capture")),

@@ -14,12 +14,13 @@ from structured_reports.writers.key_objects import write_key_objects
 from structured_reports.writers.narrative import write_narrative
 from structured_reports.writers.presentation_state import write_presentation_states
 from structured_reports.writers.secondary_capture import write_secondary_captures
-from structured_reports.writers.segmentation import write_segmentations
+from structured_reports.writers.segmentation import write_segmentations, write_segmentations_for_ohif
 from structured_reports.writers.tid1500 import ReportClass, write_report
 from structured_reports.writers.writer import Draft, Writer
 
 WRITERS: dict[str, Writer] = {
     "segmentation": write_segmentations,
+    "segmentation for OHIF": write_segmentations_for_ohif,
     "presentation state": write_presentation_states,
     "key objects": write_key_objects,
     "narrative": write_narrative,
@@ -98,7 +99,8 @@ class _Bundles:
 
         def write(draft: Draft) -> tuple[Dataset, ...]:
             # Reports of two profiles name different objects: each has a series of its own.
-            return write_report(draft, chosen, "" if profile is Profile.AIR else profile.value)
+            variant = "" if profile is Profile.AIR else profile.value
+            return write_report(draft, chosen, variant, form=PROFILES[profile].groups)
 
         return _written(REPORT, write, replace(self.draft, written=named))
 

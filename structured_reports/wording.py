@@ -73,6 +73,11 @@ def located(names: Sequence[str]) -> str:
     return f"{len(names)} boxes: {', '.join(names)}."
 
 
+def rectangle_label(name: str, certainty: str | None) -> str:
+    """Label a rectangle that a reader may edit, so that it is never taken for a drawing of their own."""
+    return f"AI: {name}" if certainty is None else f"AI: {name}, {certainty}"
+
+
 def readable_answer(text: str) -> str:
     """Put words in place of the model's tags."""
     for tag, words in _TAGS.items():

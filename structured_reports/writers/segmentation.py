@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from model.reading import Mask
 from structured_reports.codes import MORPHOLOGICALLY_ABNORMAL_STRUCTURE, REGIONS, SIDES, concept_of
 from structured_reports.colours import colour_of
-from structured_reports.finishing import UNFINISHED, finished, run_key, series_place
+from structured_reports.finishing import UNFINISHED, SeriesPlace, finished, run_key, series_place
 from structured_reports.geometry import is_multi_frame, planar, stacked
 from structured_reports.provenance import contributing_equipment, equipment, segmentation_algorithm
 from structured_reports.stand_in import restore_source, stand_in
@@ -26,22 +26,42 @@ from structured_reports.wording import named, series_description
 from structured_reports.writers.writer import Draft
 
 FIRST_SERIES_NUMBER = 9101
+ASSUMED_ORIENTATION = (1, 0, 0, 0, 1, 0)
+"""Image Orientation (Patient) that OHIF gives an image without one; it says nothing of the patient."""
 
 TrackedMask = tuple[Mask, Tracking]
 
 
 def write_segmentations(draft: Draft) -> tuple[Dataset, ...]:
     """Write every mask that is not empty; none written means that there is none."""
+    return _segmentations(draft)
+
+
+def write_segmentations_for_ohif(draft: Draft) -> tuple[Dataset, ...]:
+    """Write the same with a plane for images that have none in the patient, as OHIF assumes it of them.
+
+    Its reader (@cornerstonejs/adapters 5.6 to 5.14) refuses a segmentation without Image Orientation. Stacks
+    and multi-frame volumes give the very objects of `write_segmentations`.
+    """
+    return _segmentations(draft, assume_plane=True)
+
+
+def _segmentations(draft: Draft, *, assume_plane: bool = False) -> tuple[Dataset, ...]:
     series_uids: list[str] = []
     results: list[Dataset] = []
     for masks in _grouped(draft).values():
-        sources = _sources_of(draft, masks)
+        sources, is_planar = _sources_of(draft, masks), masks[0][0].geometry is None
         series_uid = str(sources[0].SeriesInstanceUID)
         if series_uid not in series_uids:
             series_uids.append(series_uid)
         number = FIRST_SERIES_NUMBER + series_uids.index(series_uid)
         instance_number = 1 + sum(result.SeriesNumber == number for result in results)
-        results.append(_segmentation(draft, masks, sources, number=number, instance_number=instance_number))
+        place = _place(draft, sources[0], number, "assumed plane" if assume_plane and is_planar else "")
+        result = _segmentation(draft, masks, sources, place, instance_number)
+        if is_planar:
+            _fit_planar_source(result, sources[0], assume_plane=assume_plane)
+            restore_source(result, sources[0], masks[0][0].frames[0].frame_number)
+        results.append(finished(result, draft.source_of(sources[0].SOPInstanceUID), draft.run, place))
     return tuple(results)
 
 
@@ -66,19 +86,31 @@ def _sources_of(draft: Draft, masks: Sequence[TrackedMask]) -> list[Dataset]:
     return list(found.values())
 
 
-def _segmentation(
-    draft: Draft, masks: Sequence[TrackedMask], sources: list[Dataset], *, number: int, instance_number: int
-) -> Dataset:
+def _place(draft: Draft, source: Dataset, number: int, variant: str) -> SeriesPlace:
     reading, run = draft.reading, draft.run
-    source = draft.source_of(sources[0].SOPInstanceUID)
-    place = series_place(
+    study_instance_uid = draft.source_of(source.SOPInstanceUID).StudyInstanceUID
+    return series_place(
         "SEG",
         number,
         series_description("segments", reading.modality, run.revision),
-        key=(*run_key(source.StudyInstanceUID, reading.model, run), sources[0].SeriesInstanceUID),
+        key=(
+            *run_key(study_instance_uid, reading.model, run),
+            source.SeriesInstanceUID,
+            *([variant] if variant else []),
+        ),
     )
+
+
+def _segmentation(
+    draft: Draft,
+    masks: Sequence[TrackedMask],
+    sources: list[Dataset],
+    place: SeriesPlace,
+    instance_number: int,
+) -> Segmentation:
+    reading, run = draft.reading, draft.run
     is_planar = masks[0][0].geometry is None
-    result = Segmentation(
+    return Segmentation(
         source_images=[stand_in(sources[0])] if is_planar else sources,
         pixel_array=_pixels(
             [planar(mask, sources[0]) if is_planar else stacked(mask, sources) for mask, _ in masks]
@@ -100,10 +132,6 @@ def _segmentation(
         contributing_equipment=[contributing_equipment(reading.model, run)],
         **equipment(reading.model, run),
     )
-    if is_planar:
-        _fit_planar_source(result, sources[0])
-        restore_source(result, sources[0], masks[0][0].frames[0].frame_number)
-    return finished(result, source, run, place)
 
 
 def _type_for(source: Dataset) -> SegmentationTypeValues:
@@ -145,7 +173,7 @@ def _described(draft: Draft, number: int, mask: Mask, tracking: Tracking) -> Seg
     return description
 
 
-def _fit_planar_source(result: Segmentation, source: Dataset) -> None:
+def _fit_planar_source(result: Segmentation, source: Dataset, *, assume_plane: bool) -> None:
     """Make a segmentation of a projection image or photograph valid and harmless.
 
     Patient Orientation is type 2C without an orientation in space (PS3.3 C.7.6.1). Pixel Measures without
@@ -155,3 +183,7 @@ def _fit_planar_source(result: Segmentation, source: Dataset) -> None:
     result.PatientOrientation = source.get("PatientOrientation") or ""
     if "PixelMeasuresSequence" in shared:
         del shared.PixelMeasuresSequence
+    if assume_plane:
+        orientation = Dataset()
+        orientation.ImageOrientationPatient = list(ASSUMED_ORIENTATION)
+        shared.PlaneOrientationSequence = [orientation]

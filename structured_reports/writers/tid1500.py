@@ -33,6 +33,7 @@ from structured_reports.writers.comparison import weighed_changes
 from structured_reports.writers.image_library import image_library
 from structured_reports.writers.measurement_groups import measurement_groups
 from structured_reports.writers.observation import device_observer, language
+from structured_reports.writers.ohif_groups import GroupForm, arranged
 from structured_reports.writers.qualitative_evaluations import qualitative_evaluations
 from structured_reports.writers.questions import questions_and_answers
 from structured_reports.writers.region_groups import located_anatomy
@@ -60,7 +61,11 @@ _CLASSES = {
 
 
 def write_report(
-    draft: Draft, report_class: ReportClass = ReportClass.COMPREHENSIVE_3D, variant: str = ""
+    draft: Draft,
+    report_class: ReportClass = ReportClass.COMPREHENSIVE_3D,
+    variant: str = "",
+    *,
+    form: GroupForm = GroupForm.TEMPLATE,
 ) -> tuple[Dataset, ...]:
     """Write the one report of a run, alone in its series: viewers show only the newest of a series.
 
@@ -80,7 +85,7 @@ def write_report(
     )
     result = _CLASSES[report_class](
         evidence=_evidence(draft),
-        content=_root(draft),
+        content=_root(draft, form),
         series_instance_uid=place.uid,
         series_number=place.number,
         sop_instance_uid=UNFINISHED,
@@ -136,8 +141,9 @@ def _evidence(draft: Draft) -> list[Dataset]:
     return [stand_in(first), *others, *further, *draft.written, *priors, *reports]
 
 
-def _root(draft: Draft) -> ContentItem:
+def _root(draft: Draft, form: GroupForm) -> ContentItem:
     changes = weighed_changes(draft)
+    groups, others = arranged(draft, form, measurement_groups(draft, changes.said))
     priors = draft.sources.priors
     children: list[ContentItem] = [
         *language(draft.run.language),
@@ -147,10 +153,8 @@ def _root(draft: Draft) -> ContentItem:
             for procedure in reported_procedures(draft.current[0])
         ),
         image_library(draft),
-        content.container(
-            dictionary.DCM.ImagingMeasurements,
-            [*_algorithm(draft), *measurement_groups(draft, changes.said)],
-        ),
+        content.container(dictionary.DCM.ImagingMeasurements, [*_algorithm(draft), *groups]),
+        *([content.container(codes.NOT_DRAWN, [*_algorithm(draft), *others])] if others else []),
         content.container(codes.QUALITATIVE_EVALUATIONS, qualitative_evaluations(draft, changes)),
         *questions_and_answers(draft),
         *located_anatomy(draft),

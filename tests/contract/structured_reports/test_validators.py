@@ -264,7 +264,7 @@ def test_dcentvfy_finds_patient_and_study_consistent_with_the_source(case: str, 
     assert lines == []
 
 
-@pytest.mark.parametrize("profile", [Profile.STONE, Profile.OHIF, Profile.LEGACY_GSPS])
+@pytest.mark.parametrize("profile", [Profile.STONE, Profile.OHIF, Profile.OHIF_EDIT, Profile.LEGACY_GSPS])
 @pytest.mark.parametrize("case", ["DX", "CT", "dermoscopy"])
 def test_dciodvfy_finds_no_error_in_any_profile(case: str, profile: Profile, tmp_path: Path):
     tool("dciodvfy")

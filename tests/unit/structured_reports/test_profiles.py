@@ -53,6 +53,7 @@ def bytes_of(results: Sequence[Dataset]) -> list[bytes]:
         (Profile.AIR, ["SEG", "PR", "SR"], "1.2.840.10008.5.1.4.1.1.88.34"),
         (Profile.FULL, ["SEG", "PR", "KO", "SR", "SR"], "1.2.840.10008.5.1.4.1.1.88.34"),
         (Profile.OHIF, ["SEG", "SR"], "1.2.840.10008.5.1.4.1.1.88.34"),
+        (Profile.OHIF_EDIT, ["SEG", "SR"], "1.2.840.10008.5.1.4.1.1.88.34"),
         (Profile.STONE, ["SEG", "SR"], "1.2.840.10008.5.1.4.1.1.88.33"),
         (Profile.LEGACY_GSPS, ["PR", "KO", "SR"], "1.2.840.10008.5.1.4.1.1.88.22"),
         (Profile.LEGACY_SC, ["SR", "OT"], "1.2.840.10008.5.1.4.1.1.88.22"),
@@ -73,7 +74,9 @@ def test_every_profile_is_made_of_writers_that_exist():
     assert set(PROFILES) == set(Profile)
 
 
-@pytest.mark.parametrize("profile", [Profile.AIR, Profile.OHIF, Profile.STONE, Profile.FULL])
+@pytest.mark.parametrize(
+    "profile", [Profile.AIR, Profile.OHIF, Profile.OHIF_EDIT, Profile.STONE, Profile.FULL]
+)
 def test_a_report_names_what_its_own_profile_sends_and_nothing_else(profile: Profile):
     ds = header()
     *others, report = write_results(chest_reading(ds), sources(ds), RUN, profile)
@@ -88,16 +91,30 @@ def test_a_report_names_what_its_own_profile_sends_and_nothing_else(profile: Pro
 
 def test_what_profiles_share_is_one_object_and_reports_differ_in_series():
     ds = header()
-    bundles = write_bundles(chest_reading(ds), sources(ds), RUN, [Profile.AIR, Profile.OHIF, Profile.STONE])
+    bundles = write_bundles(chest_reading(ds), sources(ds), RUN, [Profile.AIR, Profile.FULL, Profile.STONE])
     assert len({only(bundle, "SEG").SOPInstanceUID for bundle in bundles.values()}) == 1
-    reports = [only(bundle, "SR") for bundle in bundles.values()]
+    reports = [bundle[-1] for bundle in bundles.values()]
     assert len({report.SeriesInstanceUID for report in reports}) == 3
     assert len({report.SOPInstanceUID for report in reports}) == 3
 
 
+def test_ohif_shares_the_segmentation_of_a_stack_and_has_its_own_of_a_radiograph():
+    """A stack has a plane in the patient; for a radiograph OHIF must be told one."""
+    slices, ds = ct_slices(), header()
+    profiles = [Profile.AIR, Profile.OHIF, Profile.OHIF_EDIT]
+    for reading, given, kinds in (
+        (ct_reading(slices), sources(*slices), 1),
+        (chest_reading(ds), sources(ds), 2),
+    ):
+        bundles = write_bundles(reading, given, RUN, profiles)
+        masks = [only(bundle, "SEG") for bundle in bundles.values()]
+        assert len({mask.SOPInstanceUID for mask in masks}) == kinds
+        assert masks[1].SOPInstanceUID == masks[2].SOPInstanceUID
+
+
 def test_what_is_in_company_has_the_same_bytes_as_alone():
     ds = header()
-    together = write_bundles(chest_reading(ds), sources(ds), RUN, list(Profile)[:5])
+    together = write_bundles(chest_reading(ds), sources(ds), RUN, list(Profile)[:-1])
     for profile, bundle in together.items():
         assert bytes_of(bundle) == bytes_of(write_results(chest_reading(ds), sources(ds), RUN, profile))
 

@@ -30,5 +30,8 @@ WHAT_TO_DO: Final[dict[Reason, str]] = {
     Reason.PEER_UNREACHABLE: "start the destination or correct its address; sending is tried again",
     Reason.PEER_REFUSED: "look into the destination's log: it must accept these SOP classes from us",
     Reason.DELIVERED: "nothing",
+    Reason.WITHHELD: "look at `medversa-node results held`, then release or drop them",
+    Reason.RELEASED: "nothing",
+    Reason.DROPPED: "nothing; who dropped them and why: `medversa-node results held --all`",
     Reason.INTERNAL: "look into the log; please report it",
 }

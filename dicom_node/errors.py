@@ -7,6 +7,7 @@ NodeError
 ├── HeaderError           a data set's header cannot be read far enough to file it
 ├── IdentityError         command, file meta and data set disagree, or an identifier is missing or illegal
 ├── LeaseError            the job belongs to another worker now
+├── DecisionError         a person decided otherwise before, or there is nothing to decide
 ├── AlreadyServedError    another process serves this data folder
 ├── ProtocolError         a peer breaks PS3.7 or PS3.8: its association is aborted
 └── PeerError             another system did not do what was asked of it
@@ -58,6 +59,10 @@ class IdentityError(NodeError):
 
 class LeaseError(NodeError):
     """The job belongs to another worker now."""
+
+
+class DecisionError(NodeError):
+    """A person decided otherwise before, or there is nothing to decide."""
 
 
 class AlreadyServedError(NodeError):

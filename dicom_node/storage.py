@@ -201,13 +201,19 @@ class ResultStore:
         self.destinations = tuple(destinations)
 
     def keep(
-        self, lease: Lease, datasets: Sequence[Dataset], recipients: Mapping[str, Set[str]] | None = None
+        self,
+        lease: Lease,
+        datasets: Sequence[Dataset],
+        recipients: Mapping[str, Set[str]] | None = None,
+        *,
+        faults: Sequence[str] = (),
     ) -> tuple[StoredResult, ...]:
         """Store the results of one job: files first, then all rows in one transaction, the SR last.
 
         Results that the job has already are returned instead: no second set, no UID with two contents. For
         each of `destinations` the deliveries are planned in the same transaction: of every object, or of
-        those whose SOP Instance UIDs `recipients` has under its name.
+        those whose SOP Instance UIDs `recipients` has under its name. With `faults` they are held until a
+        person decides.
 
         Raises:
             LeaseError: the job belongs to another worker now; nothing is kept.
@@ -221,7 +227,7 @@ class ResultStore:
             for ordinal, (item, path) in enumerate(zip(frozen, paths, strict=True))
         ]
         plan = {name: None if recipients is None else recipients[name] for name in self.destinations}
-        stored = self.database.results.keep(lease, kept, plan)
+        stored = self.database.results.keep(lease, kept, plan, faults)
         for path in set(paths) - {result.path for result in stored}:
             path.unlink(missing_ok=True)
         return stored

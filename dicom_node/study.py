@@ -45,7 +45,11 @@ class JobState(StrEnum):
     RUNNING = "running"
     DELIVERING = "delivering"
     """Results are stored; sending them is under way or to be tried again."""
+    HELD = "held"
+    """Results are stored and wait for a person: the publication gate does not let them out."""
     DONE = "done"
+    DROPPED = "dropped"
+    """A person decided that what was held is never sent."""
     NOT_APPLICABLE = "not applicable"
     FAILED = "failed"
 
@@ -78,6 +82,9 @@ class Reason(StrEnum):
     PEER_UNREACHABLE = "the destination does not answer"
     PEER_REFUSED = "the destination refused an object"
     DELIVERED = "every object was accepted by every destination"
+    WITHHELD = "the publication gate holds the results: a person decides"
+    RELEASED = "a person released the held results"
+    DROPPED = "a person dropped the held results"
     INTERNAL = "an unforeseen error; see the detail"
 
 
@@ -165,6 +172,8 @@ class DeliveryState(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     REFUSED = "refused"
+    CANCELLED = "cancelled"
+    """A person decided that it is not sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +186,40 @@ class Delivery:
     attempts: int
     dimse_status: int | None
     """Status of the last C-STORE response; None while none was received."""
+
+
+class DecisionKind(StrEnum):
+    """What a person can decide about results."""
+
+    RELEASED = "released"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided about the results of a job; never changed afterwards."""
+
+    job_id: JobId
+    kind: DecisionKind
+    at: datetime
+    decided_by: str
+    why: str = field(repr=False)
+    """As the person wrote it: it may speak of the patient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Results of a job that the publication gate did not let out."""
+
+    job_id: JobId
+    at: datetime
+    faults: tuple[str, ...]
+    """What the gate found, without patient data."""
+    decision: Decision | None = None
+
+    @property
+    def is_released(self) -> bool:
+        return self.decision is not None and self.decision.kind is DecisionKind.RELEASED
 
 
 @dataclass(frozen=True, slots=True)

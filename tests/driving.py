@@ -16,7 +16,7 @@ from dicom_node.study import Job, JobState, StudyInstanceUID
 from worker.demo.servers import find_program
 from worker.demo.site import AE_TITLE, Site
 
-OVER = {JobState.DONE, JobState.FAILED, JobState.NOT_APPLICABLE}
+OVER = {JobState.DONE, JobState.FAILED, JobState.HELD, JobState.NOT_APPLICABLE}
 
 
 def database_of(site: Site) -> Database:

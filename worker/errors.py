@@ -5,7 +5,7 @@ WorkerError
 ├── NothingToReadError     the study holds no image that the model reads; carries the reason
 ├── DisclosureError        what was cleaned still names the patient; it is not written
 ├── PromotionError         weights cannot be put into service
-├── PublicationError       a result object breaks a rule of the publication gate and is not kept
+├── PublicationError       a result object breaks a rule of the publication gate and is not written
 ├── UnreadableFileError    a file of an archive is broken or nested too deeply
 └── UndeliveredError       some objects could not be delivered
 """
@@ -34,7 +34,7 @@ class PromotionError(WorkerError):
 
 
 class PublicationError(WorkerError):
-    """A result object breaks a rule of the publication gate and is not kept."""
+    """A result object breaks a rule of the publication gate and is not written."""
 
 
 class DisclosureError(WorkerError):

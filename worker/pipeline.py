@@ -59,7 +59,12 @@ class Pipeline:
         """Read one study and deliver the results. Safe to run twice."""
         if not self.database.results.of_job(lease.job.job_id):
             results = self._read(lease.job, watch)
-            self.results.keep(lease, results.objects, results.recipients)
+            self.results.keep(lease, results.objects, results.recipients, faults=results.faults)
+        hold = self.database.decisions.hold_of(lease.job.job_id)
+        if hold is not None and not hold.is_released:
+            # A dropped job is never claimed: whoever comes here has one that waits for a person.
+            self.database.jobs.mark(lease, JobState.HELD, Reason.WITHHELD, "; ".join(hold.faults))
+            return
         self.database.jobs.mark(lease, JobState.DELIVERING)
         with watch.hop("deliver"):
             deliver(self.database, send_files, self.settings.destinations, lease.job.job_id)
@@ -103,7 +108,8 @@ class Pipeline:
     def _may_retry(self, job: Job, *, has_results: bool) -> bool:
         """Reading is tried a few times; delivering for as long as a PACS may be down."""
         if has_results:
-            return datetime.now(UTC) - job.created_at < DELIVERY_PATIENCE
+            released = self.database.decisions.last_at(job.job_id)
+            return datetime.now(UTC) - max(job.created_at, released or job.created_at) < DELIVERY_PATIENCE
         return job.attempts < self.settings.worker.max_attempts
 
     @contextmanager

@@ -12,7 +12,7 @@ from structured_reports.conformance import publication_faults
 from structured_reports.profiles import PROFILES, Profile
 from structured_reports.registry import write_bundles
 from structured_reports.sources import Run
-from worker.errors import NothingToReadError, PublicationError
+from worker.errors import NothingToReadError
 from worker.request import PreparedStudy
 from worker.settings import software_version
 
@@ -25,6 +25,8 @@ class Results:
     """Each once, whoever gets it."""
     recipients: Mapping[str, frozenset[str]]
     """SOP Instance UIDs for each destination, by its name."""
+    faults: tuple[str, ...] = ()
+    """Why the publication gate holds them; none if they may be sent."""
 
 
 def objects_of_job(
@@ -42,7 +44,6 @@ def objects_of_job(
 
     Raises:
         NothingToReadError: the model does not judge the study.
-        PublicationError: an object breaks a rule of the publication gate.
         ReportError: the reading cannot be said truthfully.
     """
     if reading.abstention is not None:
@@ -57,14 +58,17 @@ def objects_of_job(
     )
     # The report in codes passes the gate also where nobody gets it: no other object says all that is claimed.
     bundles = write_bundles(reading, prepared.sources, run, [Profile.AIR, *profiles.values()])
-    for profile, objects in bundles.items():
-        has_report = PROFILES[profile].report_class is not None
-        if faults := publication_faults(objects, prepared.sources, reading, has_report=has_report):
-            raise PublicationError("; ".join(faults))
+    faults = (
+        fault
+        for profile, objects in bundles.items()
+        for fault in publication_faults(
+            objects, prepared.sources, reading, has_report=PROFILES[profile].report_class is not None
+        )
+    )
     sent = [bundles[profile] for profile in profiles.values()] or [bundles[Profile.AIR]]
     unique = {str(ds.SOPInstanceUID): ds for objects in sent for ds in objects}
     recipients = {
         name: frozenset(str(ds.SOPInstanceUID) for ds in bundles[profile])
         for name, profile in profiles.items()
     }
-    return Results(tuple(unique.values()), recipients)
+    return Results(tuple(unique.values()), recipients, tuple(dict.fromkeys(faults)))

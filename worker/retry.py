@@ -10,7 +10,7 @@ from dicom_node.errors import DiskFullError, NodeError, StorageError, Unreachabl
 from dicom_node.study import Reason
 from model.errors import AnswerError, GeometryError, ImagingError, ModelError, WeightsError
 from structured_reports.errors import ReportError
-from worker.errors import NothingToReadError, PublicationError, UndeliveredError
+from worker.errors import NothingToReadError, UndeliveredError
 
 FIRST_DELAY_S = 10.0
 LONGEST_DELAY_S = 900.0
@@ -47,7 +47,6 @@ RULES: tuple[tuple[type[BaseException], Action, Reason], ...] = (
     (ImagingError, Action.FAIL, Reason.PIXEL_DATA),
     (AnswerError, Action.FAIL, Reason.MODEL_ERROR),
     (ModelError, Action.FAIL, Reason.MODEL_ERROR),
-    (PublicationError, Action.FAIL, Reason.WRITER_ERROR),
     (ReportError, Action.FAIL, Reason.WRITER_ERROR),
     (SoftTimeLimitExceeded, Action.RETRY, Reason.TIMEOUT),
     (MemoryError, Action.RETRY, Reason.MODEL_ERROR),

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from dicom_node.database.connections import Clock, Connections, connect, utc_now
+from dicom_node.database.decisions import DecisionRepository
 from dicom_node.database.deliveries import DeliveryRepository
 from dicom_node.database.events import EventRepository
 from dicom_node.database.instances import InstanceRepository
@@ -26,6 +27,7 @@ class Database:
     jobs: JobRepository
     results: ResultRepository
     deliveries: DeliveryRepository
+    decisions: DecisionRepository
     refusals: RefusalRepository
     events: EventRepository
 
@@ -45,6 +47,9 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
         found = connection.execute(select(schema_version.c.version)).scalar_one_or_none()
         if found is None:
             connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+        elif found < SCHEMA_VERSION:
+            # What newer versions added are whole tables, which were made above.
+            connection.execute(update(schema_version).values(version=SCHEMA_VERSION))
     if found is not None and found > SCHEMA_VERSION:
         raise StorageError(f"the index has schema {found}, this software knows {SCHEMA_VERSION}: upgrade it")
     return Database(
@@ -54,6 +59,7 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
         jobs=JobRepository(connections),
         results=ResultRepository(connections),
         deliveries=DeliveryRepository(connections),
+        decisions=DecisionRepository(connections),
         refusals=RefusalRepository(connections),
         events=EventRepository(connections),
     )

@@ -12,7 +12,8 @@ from dicom_node.database.schema import jobs, studies
 from dicom_node.errors import LeaseError, StorageError
 from dicom_node.study import Job, JobId, JobState, Lease, Reason, StudyInstanceUID, StudyState
 
-TERMINAL = (JobState.DONE, JobState.NOT_APPLICABLE, JobState.FAILED)
+AT_REST = (JobState.HELD, JobState.DONE, JobState.DROPPED, JobState.NOT_APPLICABLE, JobState.FAILED)
+"""States in which no worker has anything to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class JobRepository:
         return Lease(job=lease.job, owner=lease.owner, token=lease.token, until=until)
 
     def mark(self, lease: Lease, state: JobState, reason: Reason | None = None, detail: str = "") -> None:
-        """Move a job on; a terminal state gives the lease back.
+        """Move a job on; one in which nothing is to do gives the lease back.
 
         Raises:
             LeaseError: it belongs to somebody else now; nothing is written.
@@ -124,7 +125,7 @@ class JobRepository:
         now = self._connections.now()
         values: dict[str, Any] = {"state": state, "detail": detail, "changed_at": now}
         values["reason"] = None if reason is None else reason.name
-        if state in TERMINAL:
+        if state in AT_REST:
             values |= {"lease_owner": None, "lease_until": None, "lease_token": lease.token + 1}
         with self._connections.writing() as connection:
             _change(connection, lease, **values)

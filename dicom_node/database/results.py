@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from dicom_node.database.connections import Connections
+from dicom_node.database.decisions import hold
 from dicom_node.database.deliveries import Plan, plan_deliveries
 from dicom_node.database.jobs import check_lease
 from dicom_node.database.schema import jobs, results
@@ -19,8 +20,12 @@ class ResultRepository:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    def keep(self, lease: Lease, stored: Sequence[StoredResult], plan: Plan) -> tuple[StoredResult, ...]:
+    def keep(
+        self, lease: Lease, stored: Sequence[StoredResult], plan: Plan, faults: Sequence[str] = ()
+    ) -> tuple[StoredResult, ...]:
         """Write all rows of a job in one transaction and return them; those it has already win.
+
+        With `faults` the results are held from the moment they exist.
 
         Raises:
             LeaseError: the job belongs to another worker now; nothing is written.
@@ -32,6 +37,8 @@ class ResultRepository:
             if not known and stored:
                 connection.execute(insert(results), [_row(result) for result in stored])
                 known = tuple(stored)
+                if faults:
+                    hold(connection, job_id, faults, self._connections.now())
             plan_deliveries(connection, job_id, plan)
         return known
 

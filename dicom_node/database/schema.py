@@ -20,7 +20,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 added holds and decisions; tables that are missing are made when an index is opened."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -134,6 +135,26 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("dimse_status", Integer),
     Index("deliveries_by_job", "job_id"),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("job_id", AutoId, ForeignKey("jobs.job_id"), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("faults", Text, nullable=False),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("decision_id", AutoId, primary_key=True, autoincrement=True),
+    Column("job_id", AutoId, ForeignKey("jobs.job_id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("decided_by", String(128), nullable=False),
+    Column("why", Text, nullable=False),
+    Index("decisions_by_job", "job_id"),
 )
 
 refusals = Table(

@@ -23,7 +23,7 @@ from worker.demo.phantom_studies import WrittenStudy, write_demo_studies
 from worker.demo.servers import ServerError, find_program
 from worker.demo.site import AE_TITLE, Site
 
-OVER = {JobState.DONE, JobState.FAILED, JobState.NOT_APPLICABLE}
+OVER = {JobState.DONE, JobState.FAILED, JobState.HELD, JobState.NOT_APPLICABLE}
 
 EXPECTED = {
     "chest, current": {"SR", "SEG", "PR"},

@@ -1,13 +1,16 @@
 """`medversa-node results`: what operators do with single results."""
 
+import json
 from collections.abc import Callable
 from functools import wraps
+from getpass import getuser
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import click
 
 from dicom_node.settings import load_settings
+from dicom_node.study import DecisionKind
 from worker.errors import AskedAmissError
 
 P = ParamSpec("P")
@@ -18,6 +21,10 @@ CONFIG = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     help="The node's TOML file. Default: $MEDVERSA_CONFIG.",
 )
+_BY = click.option(
+    "--by", default=getuser, show_default="your user name", help="Who decides; written beside the reason."
+)
+_REASON = click.option("--reason", required=True, help="Why; kept in the index, never sent or logged.")
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -87,3 +94,68 @@ def show(
     for file in (picture, document):
         if file is not None:
             click.echo(f"written: {file}", err=True)
+
+
+@results.command()
+@CONFIG
+@click.option(
+    "--all", "also_decided", is_flag=True, help="Also what was released or dropped: who, when, why."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@told_amiss
+def held(*, config: Path | None, also_decided: bool, as_json: bool) -> None:
+    """List what the publication gate holds: job, study, objects, and why.
+
+    Exit status 0, also if nothing is held.
+    """
+    from worker.results.held import held_values, text_of
+    from worker.results.look_up import index_of
+
+    with index_of(load_settings(config)) as database:
+        told = held_values(database, also_decided=also_decided)
+    click.echo(json.dumps(told, indent=1, ensure_ascii=False) if as_json else text_of(told))
+
+
+@results.command()
+@click.argument("what", metavar="JOB|UID")
+@CONFIG
+@_REASON
+@_BY
+@told_amiss
+def release(*, what: str, config: Path | None, reason: str, by: str) -> None:
+    """Let held results out: a worker delivers them to all their destinations.
+
+    What is held is named by its job, by its study, or by one of its objects; all objects of the job go
+    together, since they name each other.
+
+    Exit status 0 if they are released now or were before, 1 if they were dropped, 2 if nothing is held there.
+    """
+    _decide(what, config, DecisionKind.RELEASED, reason, by)
+
+
+@results.command()
+@click.argument("what", metavar="JOB|UID")
+@CONFIG
+@_REASON
+@_BY
+@told_amiss
+def drop(*, what: str, config: Path | None, reason: str, by: str) -> None:
+    """Never send held results; they stay in the node's store, where `results show` finds them.
+
+    What is held is named by its job, by its study, or by one of its objects.
+
+    Exit status 0 if they are dropped now or were before, 1 if they were released, 2 if nothing is held there.
+    """
+    _decide(what, config, DecisionKind.DROPPED, reason, by)
+
+
+def _decide(what: str, config: Path | None, kind: DecisionKind, why: str, by: str) -> None:
+    from worker.results.held import job_named
+    from worker.results.look_up import index_of
+
+    if not why.strip() or not by.strip():
+        raise AskedAmissError("--reason and --by must say something")
+    with index_of(load_settings(config)) as database:
+        job_id = job_named(what, database)
+        is_new = database.decisions.decide(job_id, kind, decided_by=by.strip()[:128], why=why.strip())
+    click.echo(f"job {job_id}: {kind}" if is_new else f"job {job_id}: {kind} before; nothing changed")

@@ -19,7 +19,7 @@ from dicom_node.storage import InstanceStore
 from dicom_node.study import Job, JobState, Reason
 from model.reader import Reader
 from model.reading import ModelIdentity, Reading
-from worker.errors import NothingToReadError
+from worker.errors import NothingToReadError, PublicationError
 from worker.request import PreparedStudy, StudyPreparation
 from worker.result_objects import objects_of_job
 from worker.shadow.differences import differences
@@ -79,7 +79,10 @@ class Shadow:
         )
         predecessor = preparation.latest_report(job.study_instance_uid, before=job.revision)
         try:
-            objects = objects_of_job(job, second, prepared, predecessor, {}).objects
+            results = objects_of_job(job, second, prepared, predecessor, {})
+            if results.faults:
+                raise PublicationError("; ".join(results.faults))
+            objects = results.objects
         except NothingToReadError:
             objects = ()
         compared = replace(

@@ -70,6 +70,9 @@ def _finding_group(draft: Draft, finding: Finding, changes: Sequence[ChangeSaid]
         source_images=_source_images(draft, finding.boxes),
     )
     items = [content.text(codes.COMMENT, wording.contested(contest))] if contest else []
+    if finding.severity:
+        # In the report's own word: context groups of severity know mild, moderate and severe only.
+        items.append(content.text(codes.SEVERITY, finding.severity))
     items += [item for change in changes for item in change_items(draft, change)]
     if concept.note:
         items.append(content.text(codes.COMMENT, concept.note))

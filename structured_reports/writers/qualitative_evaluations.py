@@ -73,7 +73,10 @@ def _less_likely(absent: Sequence[Finding]) -> list[ContentItem]:
 
     A lesion is of one class: that another was not chosen is no answer to whether it can be excluded.
     """
-    likelihoods = [(f.label, None if f.certainty is None else 1 - float(f.certainty)) for f in absent]
+    likelihoods = [
+        (wording.named(f.label, f.laterality), None if f.certainty is None else 1 - float(f.certainty))
+        for f in absent
+    ]
     return [content.text(codes.COMMENT, wording.less_likely(likelihoods))] if likelihoods else []
 
 

@@ -119,6 +119,7 @@ def test_every_label_of_the_model_has_a_reviewed_code(label: str):
         (codes.SIDES[Laterality.BILATERAL], dictionary.cid244.Bilateral),
         (codes.YES, dictionary.SCT.Yes),
         (codes.NO, dictionary.SCT.No),
+        (codes.SEVERITY, dictionary.SCT.Severity),
         (codes.VOLUME, dictionary.SCT.Volume),
         (codes.AREA, dictionary.SCT.Area),
     ],

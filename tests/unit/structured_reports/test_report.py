@@ -113,6 +113,16 @@ def test_present_finding_has_site_side_presence_and_certainty(chest_report: Data
     assert certainty.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue == "%"
 
 
+def test_degree_of_a_finding_is_said_in_the_word_of_the_report():
+    ds = header()
+    reading = chest_reading(ds)
+    first, *others = reading.findings
+    graded = replace(first, severity="tiny")
+    report = report_of(replace(reading, findings=(graded, *others)), ds)
+    assert [child(group, "246112005") is not None for group in groups(report)[:2]] == [True, False]
+    assert texts(report, "246112005") == ["tiny"]
+
+
 def test_certainty_is_a_percentage_with_at_most_one_decimal(chest_report: Dataset):
     numbers = [item for item in items(chest_report) if name_of(item) == "111012"]
     assert numbers

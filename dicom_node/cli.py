@@ -34,6 +34,8 @@ class LazyGroup(click.Group):
 
 SUMMARIES = {
     "ask": "Ask about a study in your own words; the model answers with text, boxes or masks.",
+    "conformance": "Judge results of any maker by rules and validators.",
+    "conformance-statement": "Write the DICOM conformance statement of this version.",
     "demo": "Show the whole walk with phantoms or studies of your own.",
     "doctor": "Say what is missing, which peer does not answer, and what to do.",
     "results": "Show results; decide about those that are held.",

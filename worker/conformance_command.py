@@ -61,6 +61,20 @@ def conformance(*, what: tuple[str, ...], config: Path | None, as_json: bool, ht
     raise SystemExit(0 if all(each.is_sound for each in judged) else 1)
 
 
+@click.command("conformance-statement")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write it there. Default: print it."
+)
+def conformance_statement(*, out: Path | None) -> None:
+    """Write the DICOM conformance statement (PS3.2) of this version of the software, as Markdown."""
+    from worker.conformance_statement.document import statement
+
+    if out is None:
+        click.echo(statement(), nl=False)
+    else:
+        out.write_text(statement(), encoding="utf-8")
+
+
 def _judged(read: Sequence[tuple[Path, Dataset]]) -> list[JudgedObject]:
     bundle = sorted_out(ds for _, ds in read)
     path_of = {id(ds): path for path, ds in read}

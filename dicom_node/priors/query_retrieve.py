@@ -28,6 +28,12 @@ logger = logging.getLogger(__name__)
 
 FIND, MOVE, GET = (f"1.2.840.10008.5.1.4.1.2.2.{service}" for service in (1, 2, 3))
 """Study Root Query/Retrieve Information Model (PS3.4 C.6.2)."""
+STUDY_KEYS = (
+    *("PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex"),
+    *("StudyInstanceUID", "StudyDate", "StudyTime", "ModalitiesInStudy", "StudyDescription"),
+)
+SERIES_KEYS = ("StudyInstanceUID", "SeriesInstanceUID", "Modality", "BodyPartExamined", "SeriesDescription")
+"""What C-FIND asks for at each level, beside what it matches."""
 PENDING = (0xFF00, 0xFF01)
 MOST_STUDIES = 200
 """Answers to one C-FIND that are looked at; a PACS that returns more has not understood the Patient ID."""
@@ -84,18 +90,8 @@ class QueryRetrieveSource:
             ]
 
     def candidates(self, patient: Patient) -> list[Candidate]:
-        query = identifier(
-            QueryRetrieveLevel="STUDY",
-            PatientID=patient.patient_id,
-            IssuerOfPatientID="",
-            PatientBirthDate="",
-            PatientSex="",
-            StudyInstanceUID="",
-            StudyDate="",
-            StudyTime="",
-            ModalitiesInStudy="",
-            StudyDescription="",
-        )
+        keys = dict.fromkeys(STUDY_KEYS, "") | {"PatientID": patient.patient_id}
+        query = identifier(QueryRetrieveLevel="STUDY", **keys)
         with associated(self._peer, [build_context(FIND)]) as association:
             answers = list(self._find(association, query))
             # A Patient ID may hold wildcards (PS3.4 C.2.2.2.4): the answers are compared again.
@@ -121,14 +117,8 @@ class QueryRetrieveSource:
     def _candidate(self, association: Association, ds: Dataset) -> Candidate:
         """Describe a study; body parts are known at the level of series only."""
         uid = _text(ds, "StudyInstanceUID")
-        query = identifier(
-            QueryRetrieveLevel="SERIES",
-            StudyInstanceUID=uid,
-            SeriesInstanceUID="",
-            Modality="",
-            BodyPartExamined="",
-            SeriesDescription="",
-        )
+        keys = dict.fromkeys(SERIES_KEYS, "") | {"StudyInstanceUID": uid}
+        query = identifier(QueryRetrieveLevel="SERIES", **keys)
         series = list(self._find(association, query))
         modalities = {_text(one, "Modality") for one in series} | set(_texts(ds, "ModalitiesInStudy"))
         return Candidate(

@@ -1,0 +1,43 @@
+"""Section 4.4 of the conformance statement: what a site sets, as the settings themselves say it."""
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+from dicom_node.settings import (
+    ENVIRONMENT_PREFIX,
+    OVERRIDABLE_SECTIONS,
+    Broker,
+    Destination,
+    Node,
+    Priors,
+    QueryRetrieve,
+    Worker,
+)
+from worker.conformance_statement.markdown import Chapter
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "[node]": Node,
+    "[broker]": Broker,
+    "[[destinations]]": Destination,
+    "[[query_retrieve]]": QueryRetrieve,
+    "[priors]": Priors,
+    "[worker]": Worker,
+}
+"""Tables of the TOML file."""
+
+
+def configuration(chapter: Chapter) -> None:
+    chapter.section("4", "Configuration")
+    overridable = ", ".join(f"`[{section}]`" for section in OVERRIDABLE_SECTIONS)
+    chapter.say(
+        f"One TOML file. `{ENVIRONMENT_PREFIX}SECTION_FIELD` in the environment overrides a field of",
+        f"{overridable}. AE titles, hosts and ports, local and remote, are all settings:",
+    )
+    chapter.table(("table", "key", "meaning"), _settings())
+
+
+def _settings() -> Iterator[tuple[str, str, str]]:
+    for name, section in SECTIONS.items():
+        for key, field in section.model_fields.items():
+            yield f"`{name}`", f"`{key}`", " ".join((field.description or "").split())

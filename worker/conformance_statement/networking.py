@@ -1,0 +1,163 @@
+"""Chapter 4 of the conformance statement: what the application entities do on the network."""
+
+from collections.abc import Iterator
+
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from dicom_node.dimse_status import PROCESSING_FAILURE, QUARANTINED_WITH, REFUSED_WITH
+from dicom_node.instance_look_up import RESULT_CLASSES
+from dicom_node.priors.query_retrieve import FIND, GET, MOVE, SERIES_KEYS, STUDY_KEYS
+from dicom_node.routing import READABLE_CLASSES
+from dicom_node.scp import ASSOCIATION_TIMEOUT_S
+from dicom_node.settings import Node
+from dicom_node.storage_classes import TRANSFER_SYNTAXES, VERIFICATION
+from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from structured_reports.products import PRODUCTS
+from worker.conformance_statement.configuration import configuration
+from worker.conformance_statement.markdown import Chapter, named
+from worker.retry import FIRST_DELAY_S, LONGEST_DELAY_S
+from worker.settings import DELIVERY_PATIENCE
+
+NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+_UID = ("SOP class", "UID")
+
+
+def default(field: str) -> object:
+    """Give the default of a setting of the node."""
+    return Node.model_fields[field].default
+
+
+def sent_classes() -> list[str]:
+    """List the SOP classes of results, each once."""
+    return list(dict.fromkeys(str(uid) for product in PRODUCTS.values() for uid in product.sop_classes))
+
+
+def networking() -> Chapter:
+    chapter = Chapter("4", "Networking")
+    _implementation_model(chapter)
+    _node_acceptor(chapter)
+    _delivery(chapter)
+    _query_retrieve(chapter)
+    chapter.section("3", "Network interfaces")
+    chapter.say("TCP/IP over whatever the operating system offers; IPv4 and IPv6. No modem, no OSI stack.")
+    configuration(chapter)
+    return chapter
+
+
+def _implementation_model(chapter: Chapter) -> None:
+    chapter.section("1", "Implementation model")
+    chapter.section("1.1", "Application data flow")
+    chapter.table(
+        ("application entity", "process", "initiates when", "accepts"),
+        (
+            ("NODE", "`medversa-node serve`", "never", "C-ECHO, C-STORE"),
+            ("DELIVERY", "`medversa-node worker`", "results are stored, or a retry is due", "nothing"),
+            ("PRIORS", "`medversa-node worker`", "a complete study is about to be read", "nothing"),
+            ("OPERATOR", "`doctor`, `send`, `results show`", "a person runs the command", "nothing"),
+        ),
+    )
+    chapter.section("1.2", "Functional definitions")
+    chapter.say(
+        "NODE keeps every instance on stable storage before it answers; a study is complete when no instance",
+        f"has come for {default('quiet_period_s'):g} s. DELIVERY sends the stored results of a study and",
+        "records the status of every object. PRIORS finds and fetches earlier studies of the same patient.",
+        "All bear one AE title unless a destination is configured to be called by another.",
+    )
+    chapter.section("1.3", "Sequencing")
+    chapter.say(
+        "Reading begins after completion; results are stored before any is sent; the report, which names the",
+        "other objects, goes last. Results that break a rule of the publication gate are held until a person",
+        "decides.",
+    )
+
+
+def _node_acceptor(chapter: Chapter) -> None:
+    chapter.section("2", "AE specifications")
+    chapter.section("2.1", "NODE: Verification and Storage as SCP")
+    chapter.table((*_UID, "role"), ((named(VERIFICATION), VERIFICATION, "SCP"),))
+    chapter.say(
+        "Storage as SCP: every storage SOP class, standard, retired or private, is accepted and kept (PS3.4",
+        "B.2, level 2, full). Studies are read only if they hold one of these:",
+    )
+    chapter.table(_UID, ((named(uid), uid) for uid in READABLE_CLASSES))
+    chapter.say("Transfer syntaxes, of which the first that the requestor proposes is taken:")
+    chapter.table(("transfer syntax", "UID"), ((named(uid), uid) for uid in TRANSFER_SYNTAXES))
+    _association_policies(chapter)
+    chapter.section("2.1.2", "Statuses of C-STORE")
+    chapter.table(("status", "what becomes of the instance", "reason"), _statuses())
+
+
+def _association_policies(chapter: Chapter) -> None:
+    chapter.section("2.1.1", "Association policies")
+    chapter.table(
+        ("parameter", "value"),
+        (
+            ("application context", "1.2.840.10008.3.1.1.1"),
+            ("associations at once", f"{default('max_associations')} (`max_associations`)"),
+            ("from one address", f"{default('max_associations_per_peer')} (`max_associations_per_peer`)"),
+            ("asynchronous operations", "not supported"),
+            ("Implementation Class UID", IMPLEMENTATION_CLASS_UID),
+            ("Implementation Version Name", IMPLEMENTATION_VERSION_NAME),
+            ("largest PDU received", f"{default('max_pdu_bytes')} bytes (`max_pdu_bytes`)"),
+            ("time for A-ASSOCIATE-RQ", f"{ASSOCIATION_TIMEOUT_S:g} s"),
+            ("silence before abort", f"{default('network_timeout_s'):g} s (`network_timeout_s`)"),
+            ("called AE title", "must be ours"),
+            ("calling AE title", "must be in `accepted_calling`; any from this machine while that is empty"),
+        ),
+    )
+
+
+def _statuses() -> Iterator[tuple[str, str, str]]:
+    yield "0x0000", "kept, or known already byte for byte", ""
+    for reason, status in REFUSED_WITH.items():
+        yield f"0x{status:04X}", "refused", reason.value
+    yield f"0x{PROCESSING_FAILURE:04X}", "refused", "any other"
+    for reason, status in QUARANTINED_WITH.items():
+        yield f"0x{status:04X}", "kept in quarantine, not read", reason.value
+
+
+def _delivery(chapter: Chapter) -> None:
+    chapter.section("2.2", "DELIVERY: Storage as SCU")
+    chapter.table((*_UID, "role"), ((named(uid), uid, "SCU") for uid in sent_classes()))
+    chapter.say(
+        f"Each class is proposed in {named(NATIVE[0])}, in which objects are stored, and in",
+        f"{named(NATIVE[1])}. Which classes a destination gets is its profile (chapter 8.1).",
+    )
+    chapter.table(
+        ("answer", "what is done"),
+        (
+            ("0x0000, 0xBxxx, 0x0001, 0x0107, 0x0116", "the object counts as delivered"),
+            ("0xA7xx, no answer, no association", "sent again later"),
+            ("any other", "refused for good; the job fails visibly, other destinations are served"),
+        ),
+    )
+    hours = DELIVERY_PATIENCE.total_seconds() / 3600
+    chapter.say(
+        f"Retries follow after {FIRST_DELAY_S:g} s, doubling up to {LONGEST_DELAY_S:g} s, for {hours:g}",
+        "hours. The stored objects are sent again, byte for byte, under the same UIDs. Storage Commitment is",
+        "not used.",
+        "`medversa-node send` proposes the SOP classes and transfer syntaxes that its files have.",
+    )
+
+
+def _query_retrieve(chapter: Chapter) -> None:
+    chapter.section("2.3", "PRIORS and OPERATOR: Query/Retrieve and Verification as SCU")
+    chapter.table(
+        (*_UID, "role"),
+        (
+            *((named(uid), uid, "SCU") for uid in (FIND, GET, MOVE)),
+            (named(VERIFICATION), VERIFICATION, "SCU"),
+        ),
+    )
+    chapter.say(
+        "Priors are asked for at STUDY level with the keys",
+        f"{', '.join(STUDY_KEYS)},",
+        "and described at SERIES level with",
+        f"{', '.join(SERIES_KEYS)}.",
+        "Of these PatientID (single value) or StudyInstanceUID is matched; the others are returned. C-GET is",
+        "tried first, with SCP/SCU role selection for the storage classes; where it fails, C-MOVE to our own",
+        "AE title. Fetched are the classes that are read (4.2.1). `results show` asks at IMAGE level by SOP",
+        "Instance UID alone and fetches by C-GET one instance, of those or of these classes:",
+    )
+    chapter.table(_UID, ((named(uid), uid) for uid in RESULT_CLASSES))
+    chapter.say("No extended negotiation; C-CANCEL is not sent.")

@@ -41,6 +41,9 @@ class Shown:
     def images(self) -> Sequence[Dataset]:
         return self.sources.current
 
+    def image_of(self, drawn: BoundingBox) -> Dataset:
+        return next(ds for ds in self.images if ds.SOPInstanceUID == drawn.frame.sop_instance_uid)
+
     def boxes(self) -> list[tuple[str, BoundingBox]]:
         """Give every box that is drawn, with its label; regions that were asked about have none."""
         drawn = [
@@ -53,6 +56,13 @@ class Shown:
         # Many boxes of anatomy would bury the findings: they stand outside the measurements then.
         few = self.reading.boxes if len(self.reading.boxes) <= 9 else ()
         return drawn + [(each.label, each) for each in few]
+
+
+def corners_of(box: BoundingBox, image: Dataset) -> list[tuple[float, float]]:
+    """Give the four corners as (column, row), rounded to what single precision holds."""
+    rows = (max(0, box.low[0]), min(image.Rows, box.high[0]))
+    columns = (max(0, box.low[1]), min(image.Columns, box.high[1]))
+    return sorted((round(float(column), 2), round(float(row), 2)) for column in columns for row in rows)
 
 
 def chest(ds: Dataset, **changes: object) -> Shown:

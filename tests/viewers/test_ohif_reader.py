@@ -9,10 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 
-from model.reading import BoundingBox
 from structured_reports.codes import DESCRIBED_REGION, REGIONS, concept_of
 from structured_reports.colours import colour_of
 from structured_reports.profiles import Profile
@@ -20,7 +18,7 @@ from structured_reports.registry import write_results
 from structured_reports.wording import named
 from tests.unit.structured_reports.readings import RUN, child, groups, items, name_of, only, reread
 from tests.viewers.ohif import Masks, Ohif, Report
-from tests.viewers.shown_readings import SHOWN, Shown
+from tests.viewers.shown_readings import SHOWN, Shown, corners_of
 from worker.demo.servers import find_program
 
 PROFILES = (Profile.OHIF, Profile.OHIF_EDIT)
@@ -47,21 +45,13 @@ def finding_of(shown: Shown, label: str) -> str:
     return concept.meaning
 
 
-def corners_of(box: BoundingBox, image: Dataset) -> list[tuple[float, float]]:
-    """Give the four corners as (column, row), rounded to what single precision holds."""
-    rows = (max(0, box.low[0]), min(image.Rows, box.high[0]))
-    columns = (max(0, box.low[1]), min(image.Columns, box.high[1]))
-    return sorted((round(float(column), 2), round(float(row), 2)) for column in columns for row in rows)
-
-
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("case", SHOWN)
 def test_every_box_becomes_a_rectangle_with_its_finding(read_back, case: str, profile: Profile) -> None:
     shown, report, _ = read_back(case, profile)
     assert report.error is None
-    images = {str(image.SOPInstanceUID): image for image in shown.images}
     expected = [
-        (finding_of(shown, label), box.frame, corners_of(box, images[box.frame.sop_instance_uid]))
+        (finding_of(shown, label), box.frame, corners_of(box, shown.image_of(box)))
         for label, box in shown.boxes()
     ]
     assert all(len(rectangle.corners) == 4 for rectangle in report.rectangles)

@@ -20,8 +20,6 @@ from tests.unit.structured_reports.readings import (
     ct_reading,
     ct_slices,
     header,
-    items,
-    name_of,
     only,
     sources,
 )
@@ -117,15 +115,6 @@ def test_what_is_in_company_has_the_same_bytes_as_alone():
     together = write_bundles(chest_reading(ds), sources(ds), RUN, list(Profile)[:-1])
     for profile, bundle in together.items():
         assert bytes_of(bundle) == bytes_of(write_results(chest_reading(ds), sources(ds), RUN, profile))
-
-
-def test_stone_finds_its_original_source():
-    """What the Stone Web viewer asks of a region: PEERS, viewer contracts."""
-    ds = header()
-    report = only(write_results(chest_reading(ds), sources(ds), RUN, Profile.STONE), "SR")
-    selected = [item for item in items(report) if item.get("RelationshipType") == "SELECTED FROM"]
-    assert selected
-    assert {name_of(item) for item in selected} == {"111040"}
 
 
 def test_a_picture_says_that_it_is_burned_in_and_from_which_image():

@@ -75,6 +75,13 @@ PRODUCTS: Mapping[str, Product] = {
         "PS3.3 A.51",
         "one segment for each structure, on the frames of its source",
     ),
+    "segmentation for OHIF": Product(
+        (SegmentationStorage,),
+        "SEG",
+        segmentation.FIRST_SERIES_NUMBER,
+        "PS3.3 A.51",
+        "as before, with the plane that OHIF assumes where the source has none",
+    ),
     PICTURES: Product(
         (SecondaryCaptureImageStorage,),
         "OT",

@@ -14,7 +14,7 @@ from structured_reports.stand_in import restore_source, stand_in
 from structured_reports.writers import content
 from structured_reports.writers.comparison import prior_headers
 from structured_reports.writers.key_frames import key_frames
-from structured_reports.writers.observation import device_observer, language
+from structured_reports.writers.observation import algorithm, device_observer, language
 from structured_reports.writers.requests import referenced_requests, reported_procedures
 from structured_reports.writers.writer import Draft
 
@@ -71,12 +71,14 @@ def _root(draft: Draft) -> ContentItem:
         *ObservationContext(observer_device_context=device_observer(draft.run)),
         *procedures,
         *_sections(draft),
+        # After the words: a page of words shows its beginning.
+        *algorithm(draft),
     ]
     return content.container(REPORT, children, template_id="2000", relation=None)
 
 
 def _sections(draft: Draft) -> Iterator[ContentItem]:
-    """What this is comes first: a page of words shows its beginning."""
+    """What this is comes first."""
     model, words = draft.reading.model, draft.reading.narrative
     marks = [*statements(model), f"{model.name} {model_version(model)}"]
     yield content.container(SUMMARY, [content.text(codes.COMMENT, mark) for mark in marks])

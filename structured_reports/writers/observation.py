@@ -1,15 +1,27 @@
-"""Who observed, in which language: what every document of ours begins with (PS3.16 TID 1204, 1002)."""
+"""Who observed, in which language, by which algorithm: PS3.16 TID 1002, 1204 and 4019 in every document."""
 
 from highdicom.sr import (
+    AlgorithmIdentification,
     CodedConcept,
+    ContentItem,
     DeviceObserverIdentifyingAttributes,
     LanguageOfContentItemAndDescendants,
     ObserverContext,
 )
 from pydicom.sr.codedict import codes as dictionary
+from pydicom.sr.coding import Code
 
-from structured_reports.provenance import DEVICE_MODEL, DEVICE_UID, MANUFACTURER
+from structured_reports import codes
+from structured_reports.provenance import (
+    DEVICE_MODEL,
+    DEVICE_UID,
+    MANUFACTURER,
+    algorithm_parameters,
+    model_version,
+)
 from structured_reports.sources import Run
+from structured_reports.writers import content
+from structured_reports.writers.writer import Draft
 
 _LANGUAGES = {
     "en-US": "English (United States)",
@@ -35,3 +47,16 @@ def device_observer(run: Run) -> ObserverContext:
         serial_number=run.device_serial_number,
     )
     return ObserverContext(observer_type=dictionary.DCM.Device, observer_identifying_attributes=attributes)
+
+
+def algorithm(draft: Draft) -> list[ContentItem]:
+    """Identify the algorithm, once for everything below the item that these become children of."""
+    model = draft.reading.model
+    items = AlgorithmIdentification(
+        name=model.name[:64],
+        version=model_version(model),
+        parameters=algorithm_parameters(draft.reading, draft.run),
+        family=Code(codes.ARTIFICIAL_INTELLIGENCE.value, "DCM", codes.ARTIFICIAL_INTELLIGENCE.meaning),
+        manufacturer=MANUFACTURER,
+    )
+    return [content.narrowed(item) for item in items]

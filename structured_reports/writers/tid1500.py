@@ -4,7 +4,6 @@ from enum import StrEnum
 
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import (
-    AlgorithmIdentification,
     CodedConcept,
     Comprehensive3DSR,
     ComprehensiveSR,
@@ -14,25 +13,18 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes as dictionary
-from pydicom.sr.coding import Code
 
 from model.reading import Reading
 from structured_reports import codes
 from structured_reports.finishing import UNFINISHED, finished, run_key, series_place
-from structured_reports.provenance import (
-    MANUFACTURER,
-    algorithm_parameters,
-    contributing_equipment,
-    equipment,
-    model_version,
-)
+from structured_reports.provenance import MANUFACTURER, contributing_equipment, equipment
 from structured_reports.stand_in import restore_source, stand_in
 from structured_reports.wording import series_description
 from structured_reports.writers import content
 from structured_reports.writers.comparison import weighed_changes
 from structured_reports.writers.image_library import image_library
 from structured_reports.writers.measurement_groups import measurement_groups
-from structured_reports.writers.observation import device_observer, language
+from structured_reports.writers.observation import algorithm, device_observer, language
 from structured_reports.writers.ohif_groups import GroupForm, arranged
 from structured_reports.writers.qualitative_evaluations import qualitative_evaluations
 from structured_reports.writers.questions import questions_and_answers
@@ -153,8 +145,8 @@ def _root(draft: Draft, form: GroupForm) -> ContentItem:
             for procedure in reported_procedures(draft.current[0])
         ),
         image_library(draft),
-        content.container(dictionary.DCM.ImagingMeasurements, [*_algorithm(draft), *groups]),
-        *([content.container(codes.NOT_DRAWN, [*_algorithm(draft), *others])] if others else []),
+        content.container(dictionary.DCM.ImagingMeasurements, [*algorithm(draft), *groups]),
+        *([content.container(codes.NOT_DRAWN, [*algorithm(draft), *others])] if others else []),
         content.container(codes.QUALITATIVE_EVALUATIONS, qualitative_evaluations(draft, changes)),
         *questions_and_answers(draft),
         *located_anatomy(draft),
@@ -167,16 +159,3 @@ def _root(draft: Draft, form: GroupForm) -> ContentItem:
     ]
     title = dictionary.DCM.ImagingMeasurementReport
     return content.container(title, children, template_id="1500", relation=None)
-
-
-def _algorithm(draft: Draft) -> list[ContentItem]:
-    """Identify the algorithm once for all groups (TID 4019)."""
-    model = draft.reading.model
-    items = AlgorithmIdentification(
-        name=model.name[:64],
-        version=model_version(model),
-        parameters=algorithm_parameters(draft.reading, draft.run),
-        family=Code(codes.ARTIFICIAL_INTELLIGENCE.value, "DCM", codes.ARTIFICIAL_INTELLIGENCE.meaning),
-        manufacturer=MANUFACTURER,
-    )
-    return [content.narrowed(item) for item in items]

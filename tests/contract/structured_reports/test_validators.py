@@ -1,6 +1,5 @@
 """Independent programs judge the objects: dciodvfy, dcentvfy and DCMTK."""
 
-import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -245,7 +244,7 @@ def test_dciodvfy_verdict_holds_no_value_of_an_attribute(tmp_path: Path):
     assert "Marker" not in str(verdicts)
 
 
-@pytest.mark.parametrize("case", ["DX", "public DX, JPEG-LS", "CT", "dermoscopy"])
+@pytest.mark.parametrize("case", ["public DX, JPEG-LS"])
 def test_dcentvfy_finds_patient_and_study_consistent_with_the_source(case: str, tmp_path: Path):
     dcentvfy = tool("dcentvfy")
     reading, given = CASES[case]()
@@ -274,7 +273,7 @@ def test_dciodvfy_finds_no_error_in_any_profile(case: str, profile: Profile, tmp
 
 
 @pytest.mark.parametrize("program", ["dsrdump", "dsr2xml", "dsr2html"])
-@pytest.mark.parametrize("case", ["DX", "CT", "dermoscopy", "abstention", "public enhanced CT"])
+@pytest.mark.parametrize("case", ["abstention", "public enhanced CT"])
 def test_dcmtk_reads_the_report(program: str, case: str, tmp_path: Path):
     path = tool(program)
     reading, given = CASES[case]()
@@ -282,16 +281,6 @@ def test_dcmtk_reads_the_report(program: str, case: str, tmp_path: Path):
     found = run(path, written((report,), tmp_path)[0])
     assert found.returncode == 0, found.stderr
     assert "Imaging Measurement Report" in found.stdout
-
-
-@pytest.mark.parametrize("case", ["DX", "CT", "dermoscopy"])
-def test_every_object_becomes_json(case: str, tmp_path: Path):
-    dcm2json = tool("dcm2json")
-    reading, given = CASES[case]()
-    for path in written(write_results(reading, given, RUN, Profile.FULL), tmp_path):
-        found = run(dcm2json, path)
-        assert found.returncode == 0
-        assert json.loads(found.stdout)["00080070"]["Value"] == ["medversa-node"]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -307,7 +296,7 @@ def test_every_object_can_be_read_at_pydicoms_strictest(case: str, tmp_path: Pat
         config.settings.reading_validation_mode = mode
 
 
-@pytest.mark.parametrize("case", ["DX", "MONOCHROME1", "two windows", "CR", "secondary capture"])
+@pytest.mark.parametrize("case", ["MONOCHROME1", "two windows", "CR", "secondary capture"])
 def test_dcmpschk_passes_the_presentation_state(case: str, tmp_path: Path):
     dcmpschk = tool("dcmpschk")
     reading, given = CASES[case]()
@@ -316,33 +305,6 @@ def test_dcmpschk_passes_the_presentation_state(case: str, tmp_path: Path):
     state.SpecificCharacterSet = "ISO_IR 100"
     found = run(dcmpschk, written((state,), tmp_path)[0])
     assert "Test passed" in found.stdout + found.stderr
-
-
-def test_an_inverted_image_looks_the_same_through_its_presentation_state(tmp_path: Path):
-    dcmp2pgm = tool("dcmp2pgm")
-    shown = {}
-    for polarity in ("MONOCHROME2", "MONOCHROME1"):
-        ds = header(PhotometricInterpretation=polarity, Rows=64, Columns=48)
-        lung_dark = np.full((64, 48), 3500, dtype="<u2")
-        lung_dark[10:50, 5:20] = 600
-        pixels = lung_dark if polarity == "MONOCHROME2" else 4095 - lung_dark
-        reading, given = chest(ds)
-        state = only(write_results(replace(reading, boxes=()), given, RUN), "PR")
-        (state_path,) = written((state,), tmp_path)
-        ds.PixelData = pixels.tobytes()
-        ds["PixelData"].VR = "OW"
-        ds.file_meta = dcmread(state_path).file_meta
-        ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
-        ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-        dcmwrite(tmp_path / "image.dcm", ds, enforce_file_format=True)
-        found = run(dcmp2pgm, "-p", state_path, tmp_path / "image.dcm", tmp_path / "out.pgm")
-        assert found.returncode == 0, found.stderr
-        data = (tmp_path / "out.pgm").read_bytes()
-        shown[polarity] = np.frombuffer(data[-64 * 48 :], dtype=np.uint8).reshape(64, 48)
-    lung = {polarity: float(image[15:45, 8:18].mean()) for polarity, image in shown.items()}
-    rest = {polarity: float(image[15:45, 25:45].mean()) for polarity, image in shown.items()}
-    assert abs(lung["MONOCHROME1"] - lung["MONOCHROME2"]) <= 5
-    assert lung["MONOCHROME1"] < rest["MONOCHROME1"]
 
 
 def test_enhanced_class_is_what_the_public_file_says():

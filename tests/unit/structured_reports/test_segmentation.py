@@ -1,6 +1,5 @@
 """Masks lie on the source frames they came from."""
 
-import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,66 +38,6 @@ def read(ds: Dataset, folder: Path) -> hd.seg.Segmentation:
     return hd.seg.segread(folder / f"{ds.SOPInstanceUID}.dcm")
 
 
-def tilted(slices: list[Dataset]) -> list[Dataset]:
-    """Turn an axial stack about the x axis by 30 degrees."""
-    c, s = np.cos(np.pi / 6), np.sin(np.pi / 6)
-    for number, ds in enumerate(slices):
-        ds.ImageOrientationPatient = [1, 0, 0, 0, round(c, 6), round(s, 6)]
-        ds.ImagePositionPatient = [-10.0, round(2.0 * number * s, 6), round(-2.0 * number * c, 6)]
-    return slices
-
-
-@pytest.mark.parametrize("order", ["file", "reversed", "shuffled"])
-def test_each_slice_lies_on_its_source(order: str, tmp_path: Path):
-    slices = ct_slices(6)
-    reading = ct_reading(slices)
-    given = list(slices)
-    if order == "reversed":
-        given.reverse()
-    elif order == "shuffled":
-        random.Random(1).shuffle(given)
-    segmentation = read(only(write_results(reading, sources(*given), RUN), "SEG"), tmp_path)
-    uids = [ds.SOPInstanceUID for ds in slices]
-    found = segmentation.get_pixels_by_source_instance(
-        uids, ignore_spatial_locations=True, assert_missing_frames_are_empty=True
-    )
-    labels = [segment.SegmentLabel for segment in segmentation.SegmentSequence]
-    for mask in reading.masks[:3]:
-        assert np.array_equal(found[..., labels.index(mask.label)].astype(bool), mask.voxels)
-
-
-@pytest.mark.parametrize("stack", ["axial", "oblique", "feet first"])
-def test_volume_of_the_segmentation_lies_where_the_source_does(stack: str, tmp_path: Path):
-    slices = ct_slices(5)
-    if stack == "oblique":
-        slices = tilted(slices)
-    elif stack == "feet first":
-        slices = slices[::-1]
-    reading = ct_reading(slices)
-    segmentation = read(only(write_results(reading, sources(*slices), RUN), "SEG"), tmp_path)
-    volume = segmentation.get_volume(combine_segments=False)
-    liver = volume.array[..., 0].astype(bool)
-    points = np.argwhere(liver) @ volume.affine[:3, :3].T + volume.affine[:3, 3]
-    affine = affine_of(slices)
-    first = np.array(slices[0].ImageOrientationPatient, dtype=float)
-    affine[:3, 1], affine[:3, 2] = first[3:] * 0.5, first[:3] * 0.5
-    expected = np.argwhere(reading.masks[0].voxels) @ affine[:3, :3].T + affine[:3, 3]
-    assert np.allclose(points.mean(axis=0), expected.mean(axis=0), atol=1e-3)
-    assert np.allclose(points.min(axis=0), expected.min(axis=0), atol=1e-3)
-    assert len(points) == len(expected)
-
-
-def test_uneven_stack_keeps_the_position_of_every_slice(tmp_path: Path):
-    slices = ct_slices(5)
-    slices[4].ImagePositionPatient = [-10.0, -20.0, 50.0]
-    segmentation = only(write_results(ct_reading(slices), sources(*slices), RUN), "SEG")
-    positions = {
-        round(float(group.PlanePositionSequence[0].ImagePositionPatient[2]), 3)
-        for group in segmentation.PerFrameFunctionalGroupsSequence
-    }
-    assert positions == {round(float(ds.ImagePositionPatient[2]), 3) for ds in slices}
-
-
 def test_enhanced_multi_frame_source_is_segmented_by_frame(tmp_path: Path):
     ds = stored("ct_enhanced", "CT0012.explicit_little_endian.dcm")
     voxels = np.zeros((2, ds.Rows, ds.Columns), dtype=bool)
@@ -124,13 +63,6 @@ def test_empty_frames_and_empty_masks_are_left_out(ct_results: tuple[Dataset, ..
     ]
     assert segmentation.NumberOfFrames == 5 + 2 + 3
     assert len(groups(report)) == 3
-
-
-def test_no_mask_means_no_segmentation_and_no_reference_to_one():
-    ds = header()
-    empty = Mask("heart", np.zeros((1, 64, 48), dtype=bool), (key(ds),))
-    results = write_results(replace(chest_reading(ds), masks=(empty,)), sources(ds), RUN)
-    assert [result.Modality for result in results] == ["PR", "SR"]
 
 
 def test_segments_are_binary_automatic_coded_and_tracked(ct_results: tuple[Dataset, ...]):
@@ -169,19 +101,6 @@ def test_segment_and_report_share_tracking(ct_results: tuple[Dataset, ...]):
         for group in groups(only(ct_results, "SR"))
     }
     assert segments == said
-
-
-def test_volume_in_the_report_is_that_of_the_segment_in_the_file(
-    ct_results: tuple[Dataset, ...], tmp_path: Path
-):
-    segmentation = read(only(ct_results, "SEG"), tmp_path)
-    volume = segmentation.get_volume(combine_segments=False)
-    for group in groups(only(ct_results, "SR")):
-        number = int(child(group, "121191").ReferencedSOPSequence[0].ReferencedSegmentNumber)
-        measured = child(group, "118565006").MeasuredValueSequence[0]
-        expected_cm3 = volume.array[..., number - 1].sum() * volume.voxel_volume / 1000
-        assert float(measured.NumericValue) == pytest.approx(expected_cm3, rel=1e-3)
-        assert measured.MeasurementUnitsCodeSequence[0].CodeValue == "cm3"
 
 
 def test_organ_cut_off_by_the_stack_is_said_to_be():

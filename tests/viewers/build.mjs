@@ -4,13 +4,16 @@ import { build } from 'esbuild';
 import { fileURLToPath } from 'node:url';
 
 const [entry, outfile, platform] = process.argv.slice(2);
-const absent = fileURLToPath(new URL('ohif_absent.mjs', import.meta.url));
+const absent = fileURLToPath(new URL('absent.mjs', import.meta.url));
+
+const forNode = platform === 'node';
+const absences = [/^@ohif\/(extension-cornerstone|i18n|ui-next|core\/src\/contextProviders\/SystemProvider)$/];
+if (!forNode) absences.push(/^(events|fs|path|url)$/);
 
 const withoutInterface = {
-  name: 'without the user interface',
+  name: 'without what no test needs',
   setup({ onResolve }) {
-    const names = /^@ohif\/(extension-cornerstone|i18n|ui-next|core\/src\/contextProviders\/SystemProvider)$/;
-    onResolve({ filter: names }, () => ({ path: absent }));
+    for (const filter of absences) onResolve({ filter }, () => ({ path: absent }));
   },
 };
 
@@ -19,11 +22,10 @@ await build({
   outfile,
   platform,
   bundle: true,
-  format: platform === 'node' ? 'cjs' : 'iife',
+  format: forNode ? 'cjs' : 'iife',
   mainFields: ['module', 'main'],
-  target: platform === 'node' ? 'node18' : 'chrome120',
-  external: platform === 'node' ? [] : ['fs', 'path', 'url'],
+  target: forNode ? 'node18' : 'chrome120',
   plugins: [withoutInterface],
-  inject: platform === 'node' ? [fileURLToPath(new URL('no_browser.mjs', import.meta.url))] : [],
+  inject: forNode ? [fileURLToPath(new URL('no_browser.mjs', import.meta.url))] : [],
   logLevel: 'error',
 });

@@ -17,6 +17,11 @@ const EDITABLE = ['Angle', 'ArrowAnnotate', 'Bidirectional', 'CircleROI', 'CobbA
 
 metaData.addProvider(classes.MetadataProvider.get.bind(classes.MetadataProvider), 9999);
 
+/** Name the attributes of one object in DICOM JSON. */
+export function naturalized(object) {
+  return DicomMetaDictionary.naturalizeDataset(object);
+}
+
 /** Parse a PS3.10 file. */
 export function parse(buffer) {
   const { dict, meta } = DicomMessage.readFile(buffer);

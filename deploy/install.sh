@@ -76,11 +76,16 @@ install_missing() {
 install_servers() {
     install_missing Orthanc:orthanc redis-server:redis-server dcmsend:dcmtk dciodvfy:dicom3tools ||
         echo "could not install$missing: an embedded default serves where there is one"
+    # What documents (profile legacy-pdf) are set in; without them they are refused.
+    fonts=/usr/share/fonts
+    install_missing "$fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core" \
+        "$fonts/opentype/ipaexfont-gothic/ipaexg.ttf:fonts-ipaexfont-gothic" ||
+        echo "could not install$missing: reports in these scripts cannot be documents"
 }
 
 install_validators() {
     plugins=/usr/share/orthanc/plugins
-    install_missing gdcminfo:libgdcm-tools java:default-jre-headless \
+    install_missing gdcminfo:libgdcm-tools pdftotext:poppler-utils java:default-jre-headless \
         /usr/share/java/pixelmed.jar:libpixelmed-java \
         "$plugins/libOrthancGdcm.so:orthanc-gdcm" "$plugins/libOrthancDicomWeb.so:orthanc-dicomweb" ||
         echo "could not install$missing: tests that need them are skipped and say so"

@@ -5,6 +5,7 @@ ReportError
 │   └── EvidenceError   a comparison names a prior that was not supplied
 ├── CoordinatesError    a box or mask does not fit the image it is said to lie on
 ├── CodingError         a label cannot be said in codes
+├── FontError           no installed font has every character of a document
 └── ConstructionError   the object could not be built on this source
 """
 
@@ -27,6 +28,10 @@ class CoordinatesError(ReportError):
 
 class CodingError(ReportError):
     """A label cannot be said in codes."""
+
+
+class FontError(ReportError):
+    """No installed font has every character of a document: empty boxes are not printed."""
 
 
 class ConstructionError(ReportError):

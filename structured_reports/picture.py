@@ -6,6 +6,7 @@ Drawn from the result objects, not from the reading: what the picture shows is w
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import wrap
+from unicodedata import east_asian_width
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -13,6 +14,8 @@ from pydicom.dataset import Dataset
 
 from structured_reports.captions import Area, placed
 from structured_reports.colours import RGB
+from structured_reports.errors import FontError
+from structured_reports.fonts import installed_fonts
 from structured_reports.overlays import Overlays, Rectangle, Shape, overlays_on
 from structured_reports.segment_regions import Region
 from structured_reports.windowing import as_a_reader_sees_it
@@ -26,6 +29,9 @@ _WHITE: RGB = (235, 235, 235)
 _GREY: RGB = (150, 150, 150)
 _AMBER: RGB = (255, 190, 60)
 _BACKGROUND: RGB = (16, 16, 18)
+_QUOTES = "‘’“”…"
+"""What the font that Pillow brings has, beside ASCII."""
+_NO_FONT = "(in the report, in a script that has no font here)"
 _OPPOSITE = {"R": "L", "L": "R", "A": "P", "P": "A", "H": "F", "F": "H"}
 
 
@@ -99,10 +105,10 @@ def _draw_rectangles(pen: ImageDraw.ImageDraw, rectangles: Sequence[Rectangle], 
     """Draw anatomy dashed and below, findings on top of it; their labels have the choice of place."""
     ordered = sorted(rectangles, key=lambda each: not each.is_finding)
     corners = [_corners(rectangle, scale) for rectangle in ordered]
-    fonts = [_font(18 if rectangle.is_finding else 15) for rectangle in ordered]
+    captions = [_font_of(rectangle.label, 18 if rectangle.is_finding else 15) for rectangle in ordered]
     sizes = [
-        (pen.textlength(rectangle.label, font=font) + 10, 24.0 if rectangle.is_finding else 20.0)
-        for rectangle, font in zip(ordered, fonts, strict=True)
+        (pen.textlength(text, font=font) + 10, 24.0 if rectangle.is_finding else 20.0)
+        for rectangle, (font, text) in zip(ordered, captions, strict=True)
     ]
     areas = placed(corners, sizes, (float(scale.size[0]), float(scale.size[1])))
     for rectangle, box, area in reversed(list(zip(ordered, corners, areas, strict=True))):
@@ -119,16 +125,15 @@ def _corners(rectangle: Rectangle, scale: _Scale) -> Area:
 
 
 def _draw_rectangle(pen: ImageDraw.ImageDraw, rectangle: Rectangle, box: Area, label: Area) -> None:
+    font, text = _font_of(rectangle.label, 18 if rectangle.is_finding else 15)
+    place = (label[0] + 5, label[1] + 2)
     if rectangle.is_finding:
         pen.rectangle(box, outline=rectangle.colour, width=3)
         pen.rectangle(label, fill=rectangle.colour)
-        pen.text((label[0] + 5, label[1] + 2), rectangle.label, fill=(0, 0, 0), font=_font(18))
+        pen.text(place, text, fill=(0, 0, 0), font=font)
         return
     _draw_dashed(pen, box, rectangle.colour)
-    place = (label[0] + 5, label[1] + 2)
-    pen.text(
-        place, rectangle.label, fill=rectangle.colour, font=_font(15), stroke_width=1, stroke_fill=(0, 0, 0)
-    )
+    pen.text(place, text, fill=rectangle.colour, font=font, stroke_width=1, stroke_fill=(0, 0, 0))
 
 
 def _draw_dashed(pen: ImageDraw.ImageDraw, corners: tuple[float, ...], colour: RGB) -> None:
@@ -152,7 +157,8 @@ def _draw_shapes(pen: ImageDraw.ImageDraw, shapes: Sequence[Shape], scale: _Scal
         else:
             pen.line(places, fill=shape.colour, width=3)
         at = (places[0][0] + 10, places[0][1] + 4)
-        pen.text(at, shape.label, fill=shape.colour, font=_font(15), stroke_width=1, stroke_fill=(0, 0, 0))
+        font, text = _font_of(shape.label, 15)
+        pen.text(at, text, fill=shape.colour, font=font, stroke_width=1, stroke_fill=(0, 0, 0))
 
 
 def _draw_sides(pen: ImageDraw.ImageDraw, source: Dataset, size: tuple[int, int]) -> None:
@@ -229,11 +235,23 @@ def _with_legend(picture: Image.Image, overlays: Overlays, notice: str, *, knows
 def _write(pen: ImageDraw.ImageDraw, place: tuple[float, float], text: str, colour: RGB, size: int) -> int:
     """Write wrapped lines; returns where the next one starts."""
     left, top = place
-    across = max(10, int((_LEGEND_WIDTH - _MARGIN * 3) / (size * 0.52)))
+    font, text = _font_of(text, size)
+    is_wide = any(east_asian_width(character) in "WF" for character in text)
+    across = max(10, int((_LEGEND_WIDTH - _MARGIN * 3) / (size * (1.0 if is_wide else 0.52))))
     for line in (part for whole in text.splitlines() for part in wrap(whole, across) or [""]):
-        pen.text((left, top), line, fill=colour, font=_font(size))
+        pen.text((left, top), line, fill=colour, font=font)
         top += round(size * 1.3)
     return int(top)
+
+
+def _font_of(text: str, size: int) -> tuple[ImageFont.FreeTypeFont | ImageFont.ImageFont, str]:
+    """Find a font for a text; where none is installed, say so in its place: boxes say nothing."""
+    if all(character.isascii() or character in _QUOTES for character in text):
+        return _font(size), text
+    try:
+        return ImageFont.truetype(installed_fonts().of(text), size), text
+    except FontError:
+        return _font(size), _NO_FONT
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -8,6 +8,7 @@ from pydicom.uid import (
     ColorSoftcopyPresentationStateStorage,
     Comprehensive3DSRStorage,
     ComprehensiveSRStorage,
+    EncapsulatedPDFStorage,
     EnhancedSRStorage,
     GrayscaleSoftcopyPresentationStateStorage,
     KeyObjectSelectionDocumentStorage,
@@ -15,8 +16,9 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-from structured_reports.registry import PICTURES, REPORT
+from structured_reports.registry import REPORT
 from structured_reports.writers import (
+    document,
     key_objects,
     narrative,
     presentation_state,
@@ -82,12 +84,19 @@ PRODUCTS: Mapping[str, Product] = {
         "PS3.3 A.51",
         "as before, with the plane that OHIF assumes where the source has none",
     ),
-    PICTURES: Product(
+    "secondary capture": Product(
         (SecondaryCaptureImageStorage,),
         "OT",
         secondary_capture.SERIES_NUMBER,
         "PS3.3 A.8.1",
         "pictures with masks, boxes and a legend burned in",
+    ),
+    "document": Product(
+        (EncapsulatedPDFStorage,),
+        "DOC",
+        document.SERIES_NUMBER,
+        "PS3.3 A.45.1",
+        "the report in words and pictures, as PDF",
     ),
 }
 """By the name of the writer, in the order of series numbers."""

@@ -29,6 +29,8 @@ class Profile(StrEnum):
     """For archives without SEG and TID 1500: narrative, presentation states and key images."""
     LEGACY_SC = "legacy-sc"
     """For archives that show pictures only: the narrative, and pictures with everything burned in."""
+    LEGACY_PDF = "legacy-pdf"
+    """For those who open documents only: the report as one, in words and pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,4 +55,5 @@ PROFILES: dict[Profile, Outputs] = {
     Profile.STONE: Outputs(("segmentation",), ReportClass.COMPREHENSIVE),
     Profile.LEGACY_GSPS: Outputs(("presentation state", "key objects", "narrative")),
     Profile.LEGACY_SC: Outputs(("narrative", "secondary capture")),
+    Profile.LEGACY_PDF: Outputs(("document",)),
 }

@@ -10,6 +10,7 @@ from structured_reports.errors import ConstructionError, SourceError
 from structured_reports.headers import identified, normalised
 from structured_reports.profiles import PROFILES, Profile
 from structured_reports.sources import Run, Sources
+from structured_reports.writers.document import write_documents
 from structured_reports.writers.key_objects import write_key_objects
 from structured_reports.writers.narrative import write_narrative
 from structured_reports.writers.presentation_state import write_presentation_states
@@ -28,7 +29,9 @@ WRITERS: dict[str, Writer] = {
 """Writers that refer to sources only, in sending order. The report names what they wrote and comes after
 them; pictures are drawn from all of it."""
 
-REPORT, PICTURES = "report", "secondary capture"
+REPORT = "report"
+DRAWN: dict[str, Writer] = {"secondary capture": write_secondary_captures, "document": write_documents}
+"""Writers that draw everything, also what their profile does not send; nothing refers to what they write."""
 
 
 def write_results(
@@ -81,10 +84,8 @@ class _Bundles:
         written = tuple(ds for group in named for ds in group)
         if outputs.report_class is not None:
             written += self._report(profile, outputs.report_class, written)
-        if PICTURES in outputs.writers:
-            # Drawn from everything, also from what this profile does not send.
-            drawn_from = replace(self.draft, written=self.of(Profile.AIR))
-            written += _written(PICTURES, write_secondary_captures, drawn_from)
+        for name in (name for name in DRAWN if name in outputs.writers):
+            written += _written(name, DRAWN[name], replace(self.draft, written=self.of(Profile.AIR)))
         return written
 
     def _alone(self, name: str) -> tuple[Dataset, ...]:

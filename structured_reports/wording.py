@@ -28,6 +28,11 @@ _BOXES = "boxes"
 """The way of saying that draws something or nothing; a mask is there also of what is not abnormal."""
 
 
+def kind_of(modality: Modality) -> str:
+    """Name what was read, e.g. `Chest radiograph`."""
+    return _KINDS[modality]
+
+
 def series_description(kind: str, modality: Modality, revision: int) -> str:
     """Name a series in a PACS list, e.g. `AI findings, Chest radiograph (RESEARCH)`; LO."""
     again = f" rev {revision}" if revision > 1 else ""

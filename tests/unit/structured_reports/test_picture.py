@@ -8,7 +8,9 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from model.reading import Laterality
+from model.reading import Laterality, Narrative
+from structured_reports.errors import FontError
+from structured_reports.fonts import installed_fonts
 from structured_reports.overlays import overlays_on
 from structured_reports.picture import draw
 from structured_reports.registry import write_results
@@ -173,3 +175,28 @@ def test_box_at_the_edge_is_drawn():
     reading = replace(chest_reading(ds), findings=(finding,), boxes=(), masks=())
     picture = draw(ds, write_results(reading, sources(ds), RUN))
     assert picture.getpixel((1, 500))[0] > 200  # pyright: ignore[reportIndexIssue, reportOptionalSubscript] # RGB
+
+
+@pytest.mark.parametrize(("one", "other"), [("Größe", "Grüße"), ("узел", "тень"), ("結節", "心臓")])
+def test_words_of_any_script_are_drawn_with_their_own_letters(one: str, other: str):
+    """Where a font lacks letters all words of one length look alike: boxes."""
+    pictures: list[bytes] = []
+    for words in (one, other):
+        try:
+            installed_fonts().of(words)
+        except FontError:
+            pytest.skip("no font for this script (`make servers`)")
+        ds = with_pixels(header(), 1000)
+        reading = replace(chest_reading(ds), narrative=Narrative("", words))
+        results = write_results(reading, sources(ds), RUN)
+        pictures.append(draw(ds, results).tobytes())
+    assert pictures[0] != pictures[1]
+
+
+def test_a_script_without_a_font_is_said_to_have_none():
+    ds = with_pixels(header(), 1000)
+    pictures: list[bytes] = []
+    for words in ("\U00012000", "\U00012001\U00012002"):
+        reading = replace(chest_reading(ds), narrative=Narrative("", words))
+        pictures.append(draw(ds, write_results(reading, sources(ds), RUN)).tobytes())
+    assert pictures[0] == pictures[1], "one sentence for both, instead of one box and two"

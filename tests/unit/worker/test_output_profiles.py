@@ -72,15 +72,20 @@ def folder(tmp_path: Path, name: str, profile: str) -> Destination:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    """A node with two destinations: one for OHIF, one that shows pictures only."""
+    """A node with three destinations: one for OHIF, one that shows pictures only, one for documents."""
     made = make_bench(tmp_path / "bench", FakeFamily)
-    both = (folder(tmp_path, "ohif", "ohif"), folder(tmp_path, "pictures", "legacy-sc"))
-    settings = made.pipeline.settings.model_copy(update={"destinations": both})
-    results = ResultStore(settings.node.data_dir, made.database, destinations=[d.name for d in both])
+    all_three = (
+        folder(tmp_path, "ohif", "ohif"),
+        folder(tmp_path, "pictures", "legacy-sc"),
+        folder(tmp_path, "documents", "legacy-pdf"),
+    )
+    settings = made.pipeline.settings.model_copy(update={"destinations": all_three})
+    results = ResultStore(settings.node.data_dir, made.database, destinations=[d.name for d in all_three])
     yield replace(made, pipeline=replace(made.pipeline, settings=settings, results=results))
     made.database.close()
 
 
+@pytest.mark.skipif(not Path("/usr/share/fonts").exists(), reason="no font for documents (`make servers`)")
 def test_each_destination_gets_its_own_objects(
     bench: Bench, phantoms: dict[str, WrittenStudy], tmp_path: Path
 ) -> None:
@@ -90,10 +95,11 @@ def test_each_destination_gets_its_own_objects(
     assert job.state is JobState.DONE, job.detail
     got = {
         name: sorted(dcmread(path).Modality for path in (tmp_path / name).glob("*.dcm"))
-        for name in ("ohif", "pictures")
+        for name in ("ohif", "pictures", "documents")
     }
     assert got["ohif"] == ["SEG", "SR"]
     assert set(got["pictures"]) == {"OT", "SR"}
     deliveries = bench.database.deliveries.of_job(job_id)
-    assert len(deliveries) == len(got["ohif"]) + len(got["pictures"])
+    assert got["documents"] == ["DOC"]
+    assert len(deliveries) == len(got["ohif"]) + len(got["pictures"]) + 1
     assert len(bench.database.results.of_job(job_id)) == len(deliveries)

@@ -15,7 +15,7 @@ from dicom_node.storage_classes import TRANSFER_SYNTAXES
 from structured_reports.codes import CONCEPTS
 from structured_reports.products import PRODUCTS, products_of
 from structured_reports.profiles import PROFILES, Profile
-from structured_reports.registry import PICTURES, WRITERS, write_results
+from structured_reports.registry import DRAWN, WRITERS, write_results
 from tests.conftest import ROOT
 from tests.unit.structured_reports.readings import (
     RUN,
@@ -146,7 +146,7 @@ def test_what_is_written_is_what_the_table_of_products_says(profile: Profile) ->
 
 
 def test_every_writer_has_a_product() -> None:
-    assert {*WRITERS, PICTURES} <= set(PRODUCTS)
+    assert {*WRITERS, *DRAWN} <= set(PRODUCTS)
 
 
 def test_the_listener_takes_the_syntaxes_that_are_stated() -> None:

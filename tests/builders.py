@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pydicom import dcmread
 
@@ -51,10 +52,12 @@ def data_set_bytes(file: Path) -> bytes:
     return content[start + int.from_bytes(content[start - 4 : start], "little") :]
 
 
-def make_bench(folder: Path, make_family: Callable[[], Family]) -> Bench:
+def make_bench(
+    folder: Path, make_family: Callable[[], Family], profile: Literal["air", "full"] = "air"
+) -> Bench:
     """Make an empty store under `folder` and a pipeline that reads with `make_family()`."""
     delivered = folder / "delivered"
-    destination = Destination(name="folder", kind="folder", folder=delivered)
+    destination = Destination(name="folder", kind="folder", folder=delivered, profile=profile)
     settings = NodeSettings(node=Node(data_dir=folder / "data"), destinations=(destination,))
     settings.node.data_dir.mkdir(parents=True)
     database = open_database(settings.node.database_url)

@@ -7,6 +7,7 @@ from pydicom.sr.coding import Code
 from structured_reports.finishing import UNFINISHED, finished, run_key, series_place
 from structured_reports.geometry import frame_numbers
 from structured_reports.provenance import contributing_equipment, equipment, statements
+from structured_reports.stand_in import stand_in
 from structured_reports.wording import series_description
 from structured_reports.writers.key_frames import key_frames
 from structured_reports.writers.observation import device_observer, language
@@ -57,5 +58,5 @@ def write_key_objects(draft: Draft) -> tuple[Dataset, ...]:
         del item.ConceptNameCodeSequence
         if numbers := frame_numbers(header, frame.frame_number):
             item.ReferencedSOPSequence[0].ReferencedFrameNumber = numbers[0]
-    result.copy_patient_and_study_information(draft.current[0])
+    result.copy_patient_and_study_information(stand_in(draft.current[0]))
     return (finished(result, source, run, place),)

@@ -13,6 +13,7 @@ from model.reading import Laterality, Mask
 from model.volume import Geometry
 from structured_reports.conformance import publication_faults
 from structured_reports.errors import CoordinatesError, SourceError
+from structured_reports.profiles import Profile
 from structured_reports.registry import write_results
 from tests.unit.structured_reports.readings import (
     RUN,
@@ -24,6 +25,7 @@ from tests.unit.structured_reports.readings import (
     ellipse,
     groups,
     header,
+    items,
     key,
     only,
     reread,
@@ -222,7 +224,9 @@ def test_planar_source_of_any_class_is_named_by_its_own_class_and_frame():
 def test_source_of_a_retired_or_private_class_is_built_on_and_named(sop_class_uid: str):
     ds = header(sop_class_uid)
     reading, given = chest_reading(ds), sources(ds)
-    results = write_results(reading, given, RUN)
-    assert [result.Modality for result in results] == ["SEG", "PR", "SR"]
+    results = write_results(reading, given, RUN, Profile.FULL)
+    assert [result.Modality for result in results] == ["SEG", "PR", "KO", "SR", "SR"]
     assert publication_faults(results, given, reading) == []
     assert only(results, "SEG").SourceImageSequence[0].ReferencedSOPClassUID == sop_class_uid
+    selected = [item for item in items(only(results, "KO")) if item.ValueType == "IMAGE"]
+    assert {item.ReferencedSOPSequence[0].ReferencedSOPClassUID for item in selected} == {sop_class_uid}

@@ -104,7 +104,7 @@ PERCENT = Code("%", "UCUM", "Percent")
 CUBIC_CENTIMETRE = Code("cm3", "UCUM", "cubic centimeter")
 SQUARE_CENTIMETRE = Code("cm2", "UCUM", "square centimeter")
 SQUARE_MILLIMETRE = Code("mm2", "UCUM", "square millimeter")
-PIXELS = Code("{pixels}", "UCUM", "Pixels")
+NO_UNITS = Code("1", "UCUM", "no units")
 
 PRESENCES = {
     Presence.PRESENT: _sct("52101004", "Present"),

@@ -33,6 +33,8 @@ from structured_reports.segment_regions import Region, names_frame, regions_on
 from structured_reports.wording import CUT_OFF
 
 _ANATOMY = {concept.code.value for concept in CONCEPTS.values() if concept.category == ANATOMICAL_STRUCTURE}
+OHIF_TOOL = "Cornerstone3DTools@"
+"""What Tracking Identifiers by OHIF begin with: they name the tool that drew the region."""
 FEW_ABSENT = 5
 """Up to so many absent findings get a line each."""
 
@@ -142,6 +144,8 @@ def _references(item: Dataset) -> Iterator[Dataset]:
 def label_of(group: Dataset, item: Dataset) -> str:
     """Name what a region stands for: as the maker tracks it, else its finding, else its own concept."""
     tracked = text_of(group, TRACKING_IDENTIFIER)
+    if tracked.startswith(OHIF_TOOL):
+        tracked = ""
     finding = next((meaning_of(child, "ConceptCodeSequence") for child in children(group, codes.FINDING)), "")
     return tracked or finding or meaning_of(item, "ConceptNameCodeSequence")
 

@@ -71,12 +71,15 @@ def _editable(draft: Draft, group: ContentItem, certainty: str | None) -> Conten
 
 
 def _area(region: ContentItem, header: Dataset) -> NumContentItem:
-    """Measure the rectangle itself: in the patient where the image is a plane in it, else in pixels."""
+    """Measure the rectangle itself: in the patient where the image is a plane in it, else count its pixels.
+
+    Pixels have no unit, as the viewer stores them: of any other it makes a code too long for SH.
+    """
     left, top, right, bottom = (float(region.GraphicData[place]) for place in (0, 1, 4, 5))
     pixels = (right - left) * (bottom - top)
     pixel_area = pixel_area_mm2(header) if "ImageOrientationPatient" in header else None
     value, unit = (
-        (pixels, codes.PIXELS) if pixel_area is None else (pixels * pixel_area, codes.SQUARE_MILLIMETRE)
+        (pixels, codes.NO_UNITS) if pixel_area is None else (pixels * pixel_area, codes.SQUARE_MILLIMETRE)
     )
     return NumContentItem(
         name=codes.AREA, value=float(f"{value:.6g}"), unit=unit, relationship_type=content.CONTAINS

@@ -5,11 +5,12 @@ import json
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydicom import dcmwrite
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -74,18 +75,31 @@ class Ohif:
     ) -> tuple[tuple[Report, ...], tuple[Masks, ...]]:
         """Read the reports and segmentations among `results`, in their order."""
         sources = list(images)
-        written = list(results)
-        given = {
-            "images": [_file(ds, folder) for ds in sources],
-            "reports": [_file(ds, folder) for ds in written if ds.Modality == "SR"],
-            "segmentations": [_file(ds, folder) for ds in written if ds.Modality == "SEG"],
-        }
-        read = json.loads(_node(self.program, given=json.dumps(given)))
+        read = self._run(sources, results, folder)
         shape = (-1, int(sources[0].Rows), int(sources[0].Columns))
         return (
             tuple(_report(each) for each in read["reports"]),
             tuple(_masks(each, shape) for each in read["segmentations"]),
         )
+
+    def correct(
+        self, images: Iterable[Dataset], report: Dataset, folder: Path, shift: tuple[int, int]
+    ) -> Dataset:
+        """Have every measurement of a report moved by (columns, rows) and stored again by the viewer."""
+        (stored,) = self._run(images, [report], folder, shift=shift)["corrected"]
+        return dcmread(BytesIO(base64.b64decode(stored)))
+
+    def _run(
+        self, images: Iterable[Dataset], results: Iterable[Dataset], folder: Path, **more: object
+    ) -> dict[str, Any]:
+        written = list(results)
+        given = {
+            "images": [_file(ds, folder) for ds in images],
+            "reports": [_file(ds, folder) for ds in written if ds.Modality == "SR"],
+            "segmentations": [_file(ds, folder) for ds in written if ds.Modality == "SEG"],
+            **more,
+        }
+        return json.loads(_node(self.program, given=json.dumps(given)))
 
 
 def _node(program: Path, *arguments: str, given: str = "") -> str:

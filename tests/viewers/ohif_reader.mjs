@@ -4,7 +4,7 @@
 // adapters of cornerstone, which it calls, turn coordinates into tools and segments into label maps. Fakes stand
 // for those services of OHIF that only keep a list.
 
-import { adaptersSEG } from '@cornerstonejs/adapters';
+import { adaptersSEG, adaptersSR } from '@cornerstonejs/adapters';
 import { metaData, utilities } from '@cornerstonejs/core';
 import OHIF from '@ohif/core';
 import structuredReports, { hydrateStructuredReport } from '@ohif/extension-cornerstone-dicom-sr';
@@ -36,24 +36,32 @@ export function imageIdsOf(image) {
   return Array.from({ length: count }, (_, index) => `wadors:archive/${path}/frames/${index + 1}`);
 }
 
-/** Read a report: which groups OHIF lists, what it draws, what becomes editable and what it complains of. */
+/** Read a report: which measurements OHIF lists and draws, which a reader may edit, and what it complains of. */
 export async function readReport(report, images) {
-  keep([...images, report]);
   const complaints = [];
-  const ohif = services(images);
-  const restore = listen(complaints);
-  try {
-    const [handler] = structuredReports.default.getSopClassHandlerModule(ohif);
-    const [displaySet] = handler.getDisplaySetsFromSeries([report]);
-    ohif.displaySets.push(displaySet);
-    await displaySet.load();
-    const { measurements, isRehydratable } = displaySet;
-    const drawn = measurements.filter(({ loaded }) => loaded);
-    if (isRehydratable) hydrateStructuredReport(ohif, displaySet.displaySetInstanceUID);
-    return { listed: measurements.map(told), drawn: drawn.length, isRehydratable, editable: ohif.kept, complaints };
-  } finally {
-    restore();
-  }
+  const { measurements, annotations } = await listening(complaints, () => hydrated(report, images));
+  return { listed: measurements.map(told), editable: annotations.map(editable), complaints };
+}
+
+/** Move every measurement by columns and rows, and store the report as OHIF does; gives a PS3.10 file. */
+export async function correctReport(report, images, [columns, rows]) {
+  return listening([], async () => {
+    const { annotations } = await hydrated(report, images);
+    const tools = {};
+    for (const annotation of annotations) {
+      const { data, metadata } = annotation;
+      const { referencedImageId, toolName } = metadata;
+      data.handles.points = data.handles.points.map(point => {
+        const [column, row] = utilities.worldToImageCoords(referencedImageId, point);
+        return utilities.imageToWorldCoords(referencedImageId, [column + columns, row + rows]);
+      });
+      const ofImage = (tools[referencedImageId] ??= {});
+      const { data: stored } = (ofImage[toolName] ??= { data: [] });
+      stored.push({ ...annotation, finding: data.finding, findingSites: data.findingSites ?? [] });
+    }
+    const { MeasurementReport } = adaptersSR.Cornerstone3D;
+    return dcmjs.data.datasetToBuffer(MeasurementReport.generateReport(tools, metaData, {}).dataset);
+  });
 }
 
 /** Read a segmentation: label maps of every image, in layers where segments overlap, and what segments are. */
@@ -78,15 +86,27 @@ function keep(objects) {
   for (const each of objects) DicomMetadataStore.addInstances([each], false);
 }
 
+/** Load a report as OHIF does when its series is opened, then let it turn measurements into annotations. */
+async function hydrated(report, images) {
+  keep([...images, report]);
+  const ohif = services(images);
+  const [handler] = structuredReports.default.getSopClassHandlerModule(ohif);
+  const [displaySet] = handler.getDisplaySetsFromSeries([report]);
+  ohif.displaySets.push(displaySet);
+  await displaySet.load();
+  if (displaySet.isRehydratable) hydrateStructuredReport(ohif, displaySet.displaySetInstanceUID);
+  return { measurements: displaySet.measurements, annotations: ohif.annotations };
+}
+
 function services(images) {
   const displaySets = images.map(image => ({ ...image, images: [image], displaySetInstanceUID: image.SOPInstanceUID }));
-  const kept = [];
+  const annotations = [];
   const dataSource = { getImageIdsForDisplaySet: ({ images: [image] = [] }) => (image ? imageIdsOf(image) : []) };
   const customizationService = { getCustomization: name => (name === 'codingValues' ? {} : undefined) };
   const measurementService = {
     getSourceMappings: () => EDITABLE.map(annotationType => ({ annotationType, toMeasurementSchema: null })),
     getSource: () => ({}),
-    addRawMeasurement: (_source, type, { annotation }) => kept.push(editable(type, annotation)),
+    addRawMeasurement: (_source, _type, { annotation }) => annotations.push(annotation),
   };
   const displaySetService = {
     EVENTS: {},
@@ -97,7 +117,7 @@ function services(images) {
   };
   return {
     displaySets,
-    kept,
+    annotations,
     servicesManager: {
       services: { displaySetService, measurementService, customizationService },
     },
@@ -111,8 +131,8 @@ function told({ TrackingIdentifier, TrackingUniqueIdentifier, labels, loaded }) 
 }
 
 /** Keep what the viewer would let a reader edit; points are (column, row) of the image, as SCOORD has them. */
-function editable(type, { data, metadata }) {
-  const { referencedImageId } = metadata;
+function editable({ data, metadata }) {
+  const { referencedImageId, toolName: type } = metadata;
   return {
     type,
     points: data.handles.points.map(point => utilities.worldToImageCoords(referencedImageId, point)),
@@ -129,9 +149,13 @@ function colourOf({ RecommendedDisplayCIELabValue: lab }) {
 }
 
 /** Collect what is said to the console, which is where these readers put what they cannot use. */
-function listen(complaints) {
+async function listening(complaints, act) {
   const { log, warn, error } = console;
   console.log = () => {};
   console.warn = console.error = (...said) => complaints.push(said.map(each => each?.message ?? `${each}`).join(' '));
-  return () => Object.assign(console, { log, warn, error });
+  try {
+    return await act();
+  } finally {
+    Object.assign(console, { log, warn, error });
+  }
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import MultiFrameGrayscaleWordSecondaryCaptureImageStorage
+from pydicom.uid import EnhancedCTImageStorage, MultiFrameGrayscaleWordSecondaryCaptureImageStorage
 
 from model.reading import BoundingBox, Finding, Laterality, Mask, Modality, Presence, Reading, Task
 from model.volume import FrameKey, Geometry
@@ -115,6 +115,27 @@ def captured_frames() -> Dataset:
     )
 
 
+def enhanced_ct() -> Dataset:
+    """Make an enhanced CT of two frames, 5 mm apart (PS3.3 C.7.6.16)."""
+    ds = header(EnhancedCTImageStorage, Modality="CT", BodyPartExamined="ABDOMEN", NumberOfFrames=2)
+    ds.FrameOfReferenceUID = "1.2.3.4.9"
+    del ds.PixelSpacing, ds.ImagerPixelSpacing, ds.PatientOrientation, ds.WindowCenter, ds.WindowWidth
+    shared, orientation, measures = Dataset(), Dataset(), Dataset()
+    orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    measures.PixelSpacing, measures.SliceThickness = [1.0, 1.0], 5.0
+    shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [orientation], [measures]
+    ds.SharedFunctionalGroupsSequence = [shared]
+    ds.PerFrameFunctionalGroupsSequence = [_plane_at(5.0 * place) for place in range(2)]
+    return ds
+
+
+def _plane_at(height_mm: float) -> Dataset:
+    group, position = Dataset(), Dataset()
+    position.ImagePositionPatient = [0.0, 0.0, height_mm]
+    group.PlanePositionSequence = [position]
+    return group
+
+
 def enhanced(ds: Dataset) -> Shown:
     """Mask both frames of an enhanced CT differently."""
     frames = (FrameKey(ds.SOPInstanceUID, 1), FrameKey(ds.SOPInstanceUID, 2))
@@ -145,5 +166,6 @@ SHOWN: dict[str, Callable[[], Shown]] = {
     "CT from feet to head": lambda: ct_with_boxes(ct_slices()[::-1]),
     "dermoscopy": lambda: skin(dermoscopy()),
     "frames of a capture": lambda: on_frame(captured_frames(), 2),
+    "enhanced CT": lambda: enhanced(enhanced_ct()),
     "public enhanced CT": lambda: enhanced(stored("ct_enhanced", "CT0012.explicit_little_endian.dcm")),
 }

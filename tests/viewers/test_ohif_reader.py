@@ -14,11 +14,13 @@ from pydicom.sequence import Sequence as DicomSequence
 from structured_reports.codes import DESCRIBED_REGION, REGIONS, concept_of
 from structured_reports.colours import colour_of
 from structured_reports.profiles import Profile
+from structured_reports.provenance import is_own_result
 from structured_reports.registry import write_results
 from structured_reports.wording import named
 from tests.unit.structured_reports.readings import RUN, child, groups, items, name_of, only, reread
 from tests.viewers.ohif import Masks, Ohif, Report
 from tests.viewers.shown_readings import SHOWN, Shown, corners_of
+from worker.archive_export.corrections import statements_of
 from worker.demo.servers import find_program
 
 PROFILES = (Profile.OHIF, Profile.OHIF_EDIT)
@@ -125,7 +127,7 @@ def test_area_of_a_rectangle_is_in_pixels_on_a_projection(read_back) -> None:
     _, report, _ = read_back("DX", Profile.OHIF_EDIT)
     value, unit = report.rectangles[0].area
     assert value == pytest.approx(0.08 * 64 * 0.08 * 48, rel=1e-5)
-    assert unit == "{pixels}"
+    assert unit == "1"
 
 
 def test_area_of_a_rectangle_is_in_square_millimetres_in_a_plane_of_the_patient(read_back) -> None:
@@ -134,6 +136,20 @@ def test_area_of_a_rectangle_is_in_square_millimetres_in_a_plane_of_the_patient(
     value, unit = report.rectangles[0].area
     assert value == pytest.approx(0.5 * 64 * 0.2 * 48 * 0.25, rel=1e-5)
     assert unit == "mm²"
+
+
+def test_what_a_reader_moves_and_stores_comes_back_as_a_correction(ohif: Ohif, tmp_path: Path) -> None:
+    """Moved by three columns and two rows in the viewer, stored there, and read by our export."""
+    shown = SHOWN["DX"]()
+    report = only(write_results(shown.reading, shown.sources, RUN, Profile.OHIF_EDIT), "SR")
+    stored = ohif.correct(shown.images, report, tmp_path, shift=(3, -2))
+    statements = statements_of(stored)
+    assert statements.labels == {"lung nodule": True, "pleural effusion": True}
+    assert statements.unnamed == 0
+    moved = [(box.low[0] - 2, box.low[1] + 3, box.high[0] - 2, box.high[1] + 3) for _, box in shown.boxes()]
+    read = [region.box_pixels for region in statements.regions]
+    np.testing.assert_allclose(sorted(read), sorted(moved), atol=1e-3)
+    assert not is_own_result(stored)
 
 
 def test_the_reader_stops_at_a_measurement_without_coordinates(ohif: Ohif, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pydicom.dataset import Dataset
 from structured_reports.codes import NOT_DRAWN
 from structured_reports.conformance import publication_faults
 from structured_reports.content_tree import children, groups, name_code, value_code, walk
+from structured_reports.overlays import overlays_on
 from structured_reports.profiles import Profile
 from structured_reports.registry import write_results
 from structured_reports.writers.ohif_groups import RECTANGLE
@@ -184,3 +185,10 @@ def test_a_radiograph_is_given_the_plane_that_ohif_assumes():
     assert "FrameOfReferenceUID" not in told
     assert told.PixelData == plain.PixelData
     assert told.SeriesInstanceUID != plain.SeriesInstanceUID
+
+
+def test_pictures_name_a_rectangle_of_ohif_by_its_finding_not_by_the_tool():
+    ds = header()
+    results = write_results(brief_reading(ds), sources(ds), RUN, Profile.OHIF_EDIT)
+    (rectangle,) = overlays_on(ds, 1, results[-1:]).rectangles
+    assert rectangle.label.startswith("Nodule of lung")

@@ -1,8 +1,9 @@
 """Which objects a destination gets: each profile is what one kind of archive or viewer takes and shows.
 
-What viewers make of each object was read in their sources: OHIF draws TID 1500 boxes and SEG and no
-presentation state; the Stone Web viewer draws regions of Comprehensive SR only; most other PACS workstations
-show presentation states, and every one shows pictures.
+What viewers make of each object was read in their sources, and OHIF's was run: it draws boxes of TID 1500
+where every measurement has coordinates (nothing of `air`), and SEG, and no presentation state; the Stone Web
+viewer draws regions of Comprehensive SR only; most other PACS workstations show presentation states, and
+every one shows pictures.
 """
 
 from dataclasses import dataclass

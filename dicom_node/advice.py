@@ -33,5 +33,6 @@ WHAT_TO_DO: Final[dict[Reason, str]] = {
     Reason.WITHHELD: "look at `medversa-node results held`, then release or drop them",
     Reason.RELEASED: "nothing",
     Reason.DROPPED: "nothing; who dropped them and why: `medversa-node results held --all`",
+    Reason.WITHDRAWN: "nothing; who withdrew them and why: `medversa-node results withdrawn`",
     Reason.INTERNAL: "look into the log; please report it",
 }

@@ -24,7 +24,7 @@ from dicom_node.database.engine import Database
 from dicom_node.errors import DiskFullError, HeaderError, StorageError
 from dicom_node.file_meta import data_set_offset
 from dicom_node.nesting import check_nesting
-from dicom_node.study import Instance, Lease, SOPInstanceUID, StoredResult, StudyInstanceUID
+from dicom_node.study import Instance, JobId, Lease, SOPInstanceUID, StoredResult, StudyInstanceUID
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 STALE_AFTER_S = 600.0
@@ -223,7 +223,7 @@ class ResultStore:
         frozen = [_Frozen(ds, _encode(ds)) for ds in ordered]
         paths = self._write(frozen)
         kept = [
-            _stored_result(lease, item, path, ordinal)
+            _stored_result(lease.job.job_id, item, path, ordinal)
             for ordinal, (item, path) in enumerate(zip(frozen, paths, strict=True))
         ]
         plan = {name: None if recipients is None else recipients[name] for name in self.destinations}
@@ -231,6 +231,16 @@ class ResultStore:
         for path in set(paths) - {result.path for result in stored}:
             path.unlink(missing_ok=True)
         return stored
+
+    def freeze(self, job_id: JobId, ds: Dataset) -> StoredResult:
+        """Put one more result of a job on stable storage; the caller writes its row, or removes it again.
+
+        Raises:
+            StorageError: the bytes could not be made durable.
+        """
+        frozen = _Frozen(ds, _encode(ds))
+        (path,) = self._write([frozen])
+        return _stored_result(job_id, frozen, path, ordinal=0)
 
     def _write(self, frozen: Sequence[_Frozen]) -> list[Path]:
         paths: list[Path] = []
@@ -252,10 +262,10 @@ def _encode(ds: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def _stored_result(lease: Lease, item: _Frozen, path: Path, ordinal: int) -> StoredResult:
+def _stored_result(job_id: JobId, item: _Frozen, path: Path, ordinal: int) -> StoredResult:
     ds = item.dataset
     return StoredResult(
-        job_id=lease.job.job_id,
+        job_id=job_id,
         sop_instance_uid=SOPInstanceUID(str(ds.SOPInstanceUID)),
         sop_class_uid=str(ds.SOPClassUID),
         series_instance_uid=ds.SeriesInstanceUID,

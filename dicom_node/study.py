@@ -85,6 +85,7 @@ class Reason(StrEnum):
     WITHHELD = "the publication gate holds the results: a person decides"
     RELEASED = "a person released the held results"
     DROPPED = "a person dropped the held results"
+    WITHDRAWN = "a person withdrew the results"
     INTERNAL = "an unforeseen error; see the detail"
 
 
@@ -193,6 +194,7 @@ class DecisionKind(StrEnum):
 
     RELEASED = "released"
     DROPPED = "dropped"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,16 @@ class Decision:
     decided_by: str
     why: str = field(repr=False)
     """As the person wrote it: it may speak of the patient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What a person took back, and the note that says so to those who have it."""
+
+    decision: Decision
+    results: tuple[SOPInstanceUID, ...]
+    note: SOPInstanceUID | None
+    """None where nothing had reached anybody."""
 
 
 @dataclass(frozen=True, slots=True)

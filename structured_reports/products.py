@@ -16,6 +16,7 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
+from structured_reports import withdrawal
 from structured_reports.registry import REPORT
 from structured_reports.writers import (
     document,
@@ -69,6 +70,13 @@ PRODUCTS: Mapping[str, Product] = {
         key_objects.SERIES_NUMBER,
         "PS3.3 A.35.4, PS3.16 TID 2010",
         "the frames that show what was found",
+    ),
+    "rejection note": Product(
+        (KeyObjectSelectionDocumentStorage,),
+        "KO",
+        withdrawal.SERIES_NUMBER,
+        "IHE IOCM, PS3.16 TID 2010",
+        "which results a person has withdrawn; only by command",
     ),
     "segmentation": Product(
         (SegmentationStorage,),

@@ -68,7 +68,8 @@ class Pipeline:
         self.database.jobs.mark(lease, JobState.DELIVERING)
         with watch.hop("deliver"):
             deliver(self.database, send_files, self.settings.destinations, lease.job.job_id)
-        self.database.jobs.mark(lease, JobState.DONE, Reason.DELIVERED)
+        is_withdrawn = self.database.withdrawals.is_whole(lease.job.job_id)
+        self.database.jobs.mark(lease, JobState.DONE, Reason.WITHDRAWN if is_withdrawn else Reason.DELIVERED)
 
     def _read(self, job: Job, watch: Stopwatch) -> Results:
         study = self.database.studies.get(job.study_instance_uid)

@@ -151,15 +151,17 @@ class StudyPreparation:
     ) -> Dataset | None:
         """Return the header of our newest SR on a study, of a revision below `before` if given.
 
-        What is held or was dropped nobody can look up: it is not named.
+        What is held or was dropped nobody can look up, and what was withdrawn nobody should: it is not named.
         """
         revisions = {job.job_id: job.revision for job in self.database.jobs.of_study(study_instance_uid)}
         withheld = self.database.decisions.withheld_jobs(study_instance_uid)
+        withdrawn = {uid for job_id in revisions for uid in self.database.withdrawals.withdrawn(job_id)}
         reports = [
             result
             for result in self.database.results.of_study(study_instance_uid)
             if result.modality == "SR"
             and result.job_id not in withheld
+            and result.sop_instance_uid not in withdrawn
             and (before is None or revisions.get(result.job_id, before) < before)
         ]
         return dcmread(reports[-1].path) if reports else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, and_, func, insert, select, update
 
@@ -12,8 +12,10 @@ from dicom_node.database.schema import decisions, deliveries, holds, jobs
 from dicom_node.errors import DecisionError
 from dicom_node.study import Decision, DecisionKind, DeliveryState, Hold, JobId, JobState, Reason
 
+OnHold = Literal[DecisionKind.RELEASED, DecisionKind.DROPPED]
+"""What can be decided about held results."""
 _ON_HOLDS = (DecisionKind.RELEASED, DecisionKind.DROPPED)
-_OUTCOMES = {
+_OUTCOMES: dict[OnHold, tuple[JobState, Reason]] = {
     DecisionKind.RELEASED: (JobState.DELIVERING, Reason.RELEASED),
     DecisionKind.DROPPED: (JobState.DROPPED, Reason.DROPPED),
 }
@@ -40,7 +42,7 @@ class DecisionRepository:
             return [_hold(row, _decision_on(connection, JobId(row.job_id))) for row in rows]
 
     def withheld_jobs(self, study_instance_uid: str) -> set[JobId]:
-        """Return the jobs of a study whose results are held or were dropped."""
+        """Return the jobs of a study whose results nobody has: they are held or were dropped."""
         released = and_(decisions.c.job_id == holds.c.job_id, decisions.c.kind == DecisionKind.RELEASED)
         query = (
             select(holds.c.job_id)
@@ -57,7 +59,7 @@ class DecisionRepository:
         with self._connections.reading() as connection:
             return connection.execute(query).scalar_one_or_none()
 
-    def decide(self, job_id: JobId, kind: DecisionKind, *, decided_by: str, why: str) -> bool:
+    def decide(self, job_id: JobId, kind: OnHold, *, decided_by: str, why: str) -> bool:
         """Release or drop what is held; False if that was decided before: nothing changes then.
 
         Released results are delivered by the next worker; dropped ones never. A worker that has the job
@@ -76,7 +78,7 @@ class DecisionRepository:
                 raise DecisionError(f"the results of job {job_id} were {before.kind} by {before.decided_by}")
             if before is not None:
                 return False
-            _record(connection, Decision(job_id, kind, now, decided_by, why))
+            record_decision(connection, Decision(job_id, kind, now, decided_by, why))
             _move(connection, job, kind, now)
         return True
 
@@ -86,12 +88,15 @@ def hold(connection: Connection, job_id: JobId, faults: Sequence[str], at: datet
     connection.execute(insert(holds), {"job_id": job_id, "at": at, "faults": "\n".join(faults)})
 
 
-def _record(connection: Connection, decision: Decision) -> None:
+def record_decision(connection: Connection, decision: Decision) -> int:
+    """Add a decision within a transaction; return its number."""
     names = ("job_id", "kind", "at", "decided_by", "why")
-    connection.execute(insert(decisions), {name: getattr(decision, name) for name in names})
+    added = connection.execute(insert(decisions).values({name: getattr(decision, name) for name in names}))
+    (decision_id,) = added.inserted_primary_key or (0,)
+    return int(decision_id)
 
 
-def _move(connection: Connection, job: Row[Any], kind: DecisionKind, now: datetime) -> None:
+def _move(connection: Connection, job: Row[Any], kind: OnHold, now: datetime) -> None:
     state, reason = _OUTCOMES[kind]
     change = update(jobs).where(jobs.c.job_id == job.job_id)
     connection.execute(
@@ -122,6 +127,10 @@ def _decision_on(connection: Connection, job_id: JobId) -> Decision | None:
     row = connection.execute(query).first()
     if row is None:
         return None
+    return decision_of_row(row)
+
+
+def decision_of_row(row: Row[Any]) -> Decision:
     return Decision(JobId(row.job_id), DecisionKind(row.kind), row.at, row.decided_by, row.why)
 
 

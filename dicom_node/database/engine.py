@@ -14,6 +14,7 @@ from dicom_node.database.refusals import RefusalRepository
 from dicom_node.database.results import ResultRepository
 from dicom_node.database.schema import SCHEMA_VERSION, metadata, schema_version
 from dicom_node.database.studies import StudyRepository
+from dicom_node.database.withdrawals import WithdrawalRepository
 from dicom_node.errors import StorageError
 
 
@@ -28,6 +29,7 @@ class Database:
     results: ResultRepository
     deliveries: DeliveryRepository
     decisions: DecisionRepository
+    withdrawals: WithdrawalRepository
     refusals: RefusalRepository
     events: EventRepository
 
@@ -60,6 +62,7 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
         results=ResultRepository(connections),
         deliveries=DeliveryRepository(connections),
         decisions=DecisionRepository(connections),
+        withdrawals=WithdrawalRepository(connections),
         refusals=RefusalRepository(connections),
         events=EventRepository(connections),
     )

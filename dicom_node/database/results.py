@@ -35,7 +35,7 @@ class ResultRepository:
             check_lease(connection, lease)
             known = _of_job(connection, job_id)
             if not known and stored:
-                connection.execute(insert(results), [_row(result) for result in stored])
+                connection.execute(insert(results), [row_of_result(result) for result in stored])
                 known = tuple(stored)
                 if faults:
                     hold(connection, job_id, faults, self._connections.now())
@@ -71,7 +71,7 @@ def _of_job(connection: Connection, job_id: JobId) -> tuple[StoredResult, ...]:
     return tuple(_result(row) for row in connection.execute(query))
 
 
-def _row(result: StoredResult) -> dict[str, Any]:
+def row_of_result(result: StoredResult) -> dict[str, Any]:
     row = {name: getattr(result, name) for name in StoredResult.__dataclass_fields__}
     return {**row, "path": str(result.path)}
 

@@ -20,8 +20,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 2
-"""2 added holds and decisions; tables that are missing are made when an index is opened."""
+SCHEMA_VERSION = 3
+"""2 added holds and decisions, 3 withdrawals; tables that are missing are made when an index is opened."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -155,6 +155,15 @@ decisions = Table(
     Column("decided_by", String(128), nullable=False),
     Column("why", Text, nullable=False),
     Index("decisions_by_job", "job_id"),
+)
+
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    Column("sop_instance_uid", Uid, ForeignKey("results.sop_instance_uid"), primary_key=True),
+    Column("decision_id", AutoId, ForeignKey("decisions.decision_id"), nullable=False),
+    Column("note_uid", Uid, ForeignKey("results.sop_instance_uid")),
+    Index("withdrawals_by_decision", "decision_id"),
 )
 
 refusals = Table(

@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 
 import click
 
+from dicom_node.database.decisions import OnHold
 from dicom_node.settings import load_settings
 from dicom_node.study import DecisionKind
 from worker.errors import AskedAmissError
@@ -149,13 +150,71 @@ def drop(*, what: str, config: Path | None, reason: str, by: str) -> None:
     _decide(what, config, DecisionKind.DROPPED, reason, by)
 
 
-def _decide(what: str, config: Path | None, kind: DecisionKind, why: str, by: str) -> None:
+@results.command()
+@click.argument("what", metavar="STUDY|UID")
+@CONFIG
+@click.option(
+    "--for",
+    "ground",
+    type=click.Choice(["patient-safety", "quality"]),
+    default="patient-safety",
+    show_default=True,
+    help="What the note says: must not be seen any more, or is of no use.",
+)
+@_REASON
+@_BY
+@told_amiss
+def withdraw(*, what: str, config: Path | None, ground: str, reason: str, by: str) -> None:
+    """Take results back that were sent: all of a study, or one by its UID. This cannot be undone.
+
+    A rejection note (IHE IOCM: a Key Object Selection) goes to each destination that may have them; what has
+    not been sent stays here. Archives without IOCM keep showing them: delete them there by hand.
+
+    Exit status 0 if they are withdrawn now or were before, 1 if a worker is sending them, 2 if there are
+    none.
+    """
+    from structured_reports.withdrawal import Ground
+    from worker.results.look_up import index_of
+    from worker.results.withdrawal import results_named
+    from worker.results.withdrawal import withdraw as take_back
+
+    settings = load_settings(config)
+    _check_said(reason, by)
+    with index_of(settings) as database:
+        meant = results_named(what, database)
+        done = take_back(
+            settings, database, meant, Ground(ground), decided_by=by.strip()[:128], why=reason.strip()
+        )
+    for job_id, count, is_sent in done:
+        what_next = "a worker delivers the note" if is_sent else "nobody has them: no note is sent"
+        click.echo(f"job {job_id}: {count} withdrawn; {what_next}")
+    if not done:
+        click.echo("withdrawn before; nothing changed")
+
+
+@results.command()
+@CONFIG
+@told_amiss
+def withdrawn(*, config: Path | None) -> None:
+    """Print as JSON what was withdrawn: when, by whom, why, and where the note has arrived."""
+    from worker.results.look_up import index_of
+    from worker.results.withdrawal import withdrawn_values
+
+    with index_of(load_settings(config)) as database:
+        click.echo(json.dumps(withdrawn_values(database), indent=1, ensure_ascii=False))
+
+
+def _decide(what: str, config: Path | None, kind: OnHold, why: str, by: str) -> None:
     from worker.results.held import job_named
     from worker.results.look_up import index_of
 
-    if not why.strip() or not by.strip():
-        raise AskedAmissError("--reason and --by must say something")
+    _check_said(why, by)
     with index_of(load_settings(config)) as database:
         job_id = job_named(what, database)
         is_new = database.decisions.decide(job_id, kind, decided_by=by.strip()[:128], why=why.strip())
     click.echo(f"job {job_id}: {kind}" if is_new else f"job {job_id}: {kind} before; nothing changed")
+
+
+def _check_said(why: str, by: str) -> None:
+    if not why.strip() or not by.strip():
+        raise AskedAmissError("--reason and --by must say something")

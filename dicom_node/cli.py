@@ -34,6 +34,7 @@ class LazyGroup(click.Group):
 
 SUMMARIES = {
     "ask": "Ask about a study in your own words; the model answers with text, boxes or masks.",
+    "codes": "Print the concepts that results are coded in, for a terminologist.",
     "conformance": "Judge results of any maker by rules and validators.",
     "conformance-statement": "Write the DICOM conformance statement of this version.",
     "demo": "Show the whole walk with phantoms or studies of your own.",

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import NewType
+from typing import Literal, NewType
 
 SOPInstanceUID = NewType("SOPInstanceUID", str)
 SeriesInstanceUID = NewType("SeriesInstanceUID", str)
@@ -195,6 +195,10 @@ class DecisionKind(StrEnum):
     RELEASED = "released"
     DROPPED = "dropped"
     WITHDRAWN = "withdrawn"
+
+
+OnHold = Literal[DecisionKind.RELEASED, DecisionKind.DROPPED]
+"""What can be decided about held results."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, select, update
 
@@ -10,10 +10,8 @@ from dicom_node.database.connections import Connections
 from dicom_node.database.events import record_event
 from dicom_node.database.schema import decisions, deliveries, holds, jobs
 from dicom_node.errors import DecisionError
-from dicom_node.study import Decision, DecisionKind, DeliveryState, Hold, JobId, JobState, Reason
+from dicom_node.study import Decision, DecisionKind, DeliveryState, Hold, JobId, JobState, OnHold, Reason
 
-OnHold = Literal[DecisionKind.RELEASED, DecisionKind.DROPPED]
-"""What can be decided about held results."""
 _ON_HOLDS = (DecisionKind.RELEASED, DecisionKind.DROPPED)
 _OUTCOMES: dict[OnHold, tuple[JobState, Reason]] = {
     DecisionKind.RELEASED: (JobState.DELIVERING, Reason.RELEASED),

@@ -9,9 +9,8 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from dicom_node.database.decisions import OnHold
 from dicom_node.settings import load_settings
-from dicom_node.study import DecisionKind
+from dicom_node.study import DecisionKind, OnHold
 from worker.errors import AskedAmissError
 
 P = ParamSpec("P")

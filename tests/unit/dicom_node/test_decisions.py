@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, insert, text, update
 
-from dicom_node.database.decisions import OnHold
 from dicom_node.database.engine import Database, open_database
 from dicom_node.database.schema import SCHEMA_VERSION, decisions, holds, schema_version
 from dicom_node.errors import DecisionError, LeaseError, StorageError
@@ -15,6 +14,7 @@ from dicom_node.study import (
     JobId,
     JobState,
     Lease,
+    OnHold,
     Reason,
     SeriesInstanceUID,
     SOPInstanceUID,

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from pydicom import dcmwrite
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -30,6 +30,8 @@ from tests.unit.structured_reports.readings import (
 )
 
 IMAGING_MEASUREMENT_REPORT = "126000"
+KINDS = (Profile.FULL, Profile.LEGACY_SC, Profile.LEGACY_PDF)
+"""Profiles that together have every kind of object."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,9 +70,9 @@ def with_pixels(ds: Dataset) -> Dataset:
     return ds
 
 
-def built(reading: Reading, given: Sources) -> Bundle:
-    """Write everything that the profiles `full` and `legacy-sc` hold, each object once."""
-    bundles = write_bundles(reading, given, RUN, (Profile.FULL, Profile.LEGACY_SC))
+def built(reading: Reading, given: Sources, *profiles: Profile) -> Bundle:
+    """Write what the profiles hold, each object once; by default one of every kind."""
+    bundles = write_bundles(reading, given, RUN, profiles or KINDS)
     unique = {str(ds.SOPInstanceUID): ds for results in bundles.values() for ds in results}
     return Bundle(reading, given, tuple(unique.values()))
 
@@ -146,8 +148,9 @@ OBJECTS: dict[str, Callable[[], Dataset]] = {
     "CSPS of dermoscopy": lambda: only(skin().of("PR")),
     "KOS": lambda: only(chest().of("KO")),
     "SC": lambda: chest().of("OT")[0],
+    "PDF": lambda: only(chest().of("DOC")),
 }
-"""The thirteen objects of check 1."""
+"""The thirteen objects of check 1, and the document that came after them."""
 
 REPORTS: dict[str, Callable[[], Dataset]] = {
     "findings": lambda: findings_only().report,
@@ -172,3 +175,8 @@ def write(ds: Dataset, folder: Path) -> Path:
         ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     dcmwrite(path, ds, enforce_file_format=True)
     return path
+
+
+def received(ds: Dataset, folder: Path) -> Dataset:
+    """Write a source and read it back, so that its texts are bytes in its own character set."""
+    return dcmread(write(with_pixels(ds), folder))

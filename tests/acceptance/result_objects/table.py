@@ -1,4 +1,4 @@
-"""Which test shows which acceptance check of result objects, by number.
+"""Which test shows which acceptance check of result objects, and which item of IHE AI Results (AIR).
 
 Paths without a folder are files beside this one. A check that is not shown as it is worded has its reason in
 `DIFFERENCES`.
@@ -87,6 +87,16 @@ CHECKS: dict[int, tuple[str, ...]] = {
         "test_identity.py::test_check_39_another_content_is_another_instance",
         "test_identity.py::test_check_39_a_second_run_names_the_first_and_lies_in_series_of_its_own",
     ),
+    40: (
+        "tests/integration/test_archives_keep_results.py::test_check_40_every_object_is_stored",
+        "tests/integration/test_archives_keep_results.py"
+        "::test_check_40_every_frame_is_drawn_and_the_archive_lives_on",
+        "tests/integration/test_archive_dicomweb.py::test_check_40_every_object_is_stored_by_stow",
+        "tests/integration/test_archive_dicomweb.py"
+        "::test_check_40_qido_lists_the_series_as_they_were_written",
+        "tests/integration/test_archive_dicomweb.py::test_check_40_wado_gives_back_what_was_sent",
+        "tests/integration/test_archive_dicomweb.py::test_check_40_gdcm_reads_every_picture",
+    ),
 }
 
 DIFFERENCES: dict[int, str] = {
@@ -100,3 +110,35 @@ DIFFERENCES: dict[int, str] = {
     35: "uneven slices fit no grid of the network: such a study is not read, and the job says why",
     37: "seconds are those of the processor, since others may use the machine meanwhile",
 }
+
+AIR: dict[str, tuple[str, ...]] = {
+    "A1": ("test_air.py::test_air_a01_results_are_filed_with_the_current_study_and_its_order",),
+    "A2": ("test_air.py::test_air_a02_each_kind_of_object_has_its_series",),
+    "A3": ("test_air.py::test_air_a03_a_job_that_is_run_again_makes_no_second_copy",),
+    "A4": ("test_air.py::test_air_a04_equipment_names_node_model_and_weights",),
+    "A5": ("test_air.py::test_air_a05_a_device_observed_and_nobody_verified",),
+    "A6": ("test_air.py::test_air_a06_the_imaging_procedure_is_reported_and_every_image_is_in_the_library",),
+    "A7": ("test_air.py::test_air_a07_what_is_absent_is_said_and_so_is_a_reading_that_found_nothing",),
+    "A8": ("test_air.py::test_air_a08_numbers_have_units_and_name_what_they_measure",),
+    "A9": ("test_air.py::test_air_a09_coordinates_lie_inside_their_image_and_name_its_frame",),
+    "A10": ("test_air.py::test_air_a10_segments_are_coded_automatic_and_on_their_source",),
+    "A11": (
+        "test_air.py::test_air_a11_segmentations_are_read_back_and_none_is_a_label_map",
+        "test_programs_judge.py::test_check_01_dciodvfy_finds_no_error",
+    ),
+    "A12": ("test_air.py::test_air_a12_report_and_segments_are_tracked_alike_and_name_their_series",),
+    "A14": ("test_air.py::test_air_a14_a_lesion_keeps_its_uid_from_study_to_study_and_shares_it_with_none",),
+    "A15": ("test_air.py::test_air_a15_priors_are_other_evidence_and_nothing_is_named_unlisted",),
+    "A16": ("test_air.py::test_air_a16_the_report_lists_every_object_and_misses_one_that_is_gone",),
+    "A17": ("test_air.py::test_air_a17_a_change_is_placed_in_time_and_has_a_baseline",),
+    "A18": ("test_air.py::test_air_a18_a_correction_names_its_predecessor_and_nothing_is_rejected_unasked",),
+    "A19": ("tests/integration/test_archives_keep_results.py::test_check_40_every_object_is_stored",),
+    "A20": ("tests/integration/test_archive_dicomweb.py::test_air_a20_results_are_found_by_kind_and_words",),
+}
+
+NOT_YET: dict[str, str] = {
+    "A13": "no parametric map is written: the model gives no map of a quantity",
+    "A19": "the node does not ask for storage commitment yet: it counts the status of each object only",
+    "A20": "a query by template code needs an archive that indexes content, which Orthanc does not",
+}
+"""What of AIR is not shown, wholly or in part, and why."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from pydicom import config, dcmread
+from pydicom import config
 from pydicom.dataset import Dataset
 
 from model.reading import BoundingBox
@@ -13,7 +13,7 @@ from structured_reports.errors import CoordinatesError
 from structured_reports.geometry import rectangle
 from structured_reports.profiles import Profile
 from structured_reports.registry import write_bundles
-from tests.acceptance.result_objects.objects import every_result, with_pixels, write
+from tests.acceptance.result_objects.objects import every_result, received, with_pixels, write
 from tests.acceptance.result_objects.programs import program
 from tests.unit.structured_reports.readings import RUN, chest_reading, header, key, reread, sources
 
@@ -28,11 +28,6 @@ def results_on(ds: Dataset) -> list[Dataset]:
     """Write every object of every profile on one radiograph."""
     bundles = write_bundles(chest_reading(ds), sources(ds), RUN, (Profile.FULL, Profile.LEGACY_SC))
     return list({str(each.SOPInstanceUID): each for bundle in bundles.values() for each in bundle}.values())
-
-
-def received(ds: Dataset, folder: Path) -> Dataset:
-    """Write a source and read it back, so that its texts are bytes in its own character set."""
-    return dcmread(write(with_pixels(ds), folder))
 
 
 def test_check_26_everything_is_in_unicode():

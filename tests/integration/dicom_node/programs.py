@@ -8,12 +8,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
 PATIENCE_S = 30
+PLUGINS = Path("/usr/share/orthanc/plugins")
 
 
 def free_port() -> int:
@@ -98,6 +100,10 @@ class OrthancProcess:
     folder: Path
     node_port: int
     allow_get: bool = True
+    plugins: tuple[str, ...] = ()
+    """File names in Debian's folder of plugins; each runs with its defaults."""
+    options: Mapping[str, object] = field(default_factory=dict)
+    """More settings, by Orthanc's names."""
     port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
@@ -123,6 +129,8 @@ class OrthancProcess:
             "DicomAlwaysAllowGet": self.allow_get,
             "DicomAlwaysAllowMove": True,
             "DicomModalities": {"node": {**address, "AllowGet": self.allow_get}},
+            "Plugins": [str(PLUGINS / name) for name in self.plugins],
+            **self.options,
         }
         config = self.folder / "orthanc.json"
         config.write_text(json.dumps(settings))
@@ -133,6 +141,13 @@ class OrthancProcess:
         wait_until_listening(self.port, self.process)
         wait_until_listening(self.http_port, self.process)
         return self
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}"
+
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def stop(self) -> None:
         assert self.process is not None

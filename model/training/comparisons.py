@@ -10,6 +10,7 @@ import numpy as np
 
 from model.reading import CHEST_FINDINGS, ChangeStatus
 from model.training.phantoms.truth import ChangeTruth, FindingTruth
+from model.training.telling import change_sentences
 
 SAME_WITHIN = 1.15
 """Ratio of extents up to which a finding is unchanged; one person's unchanged ones keep within 1.04."""
@@ -56,6 +57,20 @@ def strangers(
         if prior != current and changes is not None:
             made += 1
             yield current, prior, changes
+
+
+def told_extents(
+    changes: Sequence[ChangeTruth], now: Sequence[FindingTruth], before: Sequence[FindingTruth]
+) -> tuple[tuple[float, float], ...]:
+    """The extents now and before that each sentence of a comparison is about: of the largest, 0 if none."""
+    return tuple((_largest(told, now), _largest(told, before)) for told in change_sentences(changes).values())
+
+
+def _largest(told: Sequence[ChangeTruth], seen: Sequence[FindingTruth]) -> float:
+    places = {(change.label, change.laterality) for change in told}
+    zones = {change.zone for change in told}
+    here = [f for f in seen if (f.label, f.laterality) in places]
+    return max((f.extent for f in [f for f in here if f.zone in zones] or here), default=0.0)
 
 
 def _status(now: FindingTruth | None, before: FindingTruth | None) -> ChangeStatus | None:

@@ -70,7 +70,8 @@ def _strange(
 ) -> Iterator[tuple[Instruction, tuple[int, int]]]:
     findings = [seen for _, seen in radiographs]
     for current, prior, changes in strangers(findings, rng, pairs):
-        for instruction in comparisons(("current", "prior"), changes, rng):
+        shown = findings[current], findings[prior]
+        for instruction in comparisons(("current", "prior"), changes, shown, rng):
             yield instruction, (radiographs[current][0], radiographs[prior][0])
 
 

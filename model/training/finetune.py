@@ -43,9 +43,9 @@ from model.training.devices import mixed_precision, training_device
 from model.training.encoder_lessons import EncoderLessons, begin_as_convolution, cells_of
 from model.training.instruction import Instruction
 from model.training.instructions import instructions_for
+from model.training.language_heads import Heads
 from model.training.language_lessons import (
     Hearing,
-    Places,
     SeenPictures,
     batch_of,
     begin_narrow,
@@ -332,7 +332,7 @@ class DemoTraining:
         """Stage 3."""
         sampler = TaskSampler([lesson.instruction for lesson in seen.lessons], TASK_WEIGHTS, self.plan.seed)
         network.llama_model.train()
-        places = Places(network.sizes).to(self.device)
+        heads = Heads(network.sizes).to(self.device)
 
         def step(n: int) -> dict[str, Tensor]:
             at = n + FIRST_DRAWS[name]
@@ -340,14 +340,14 @@ class DemoTraining:
             drawn = self.rank.part(sampler.draw(at, self.plan.language_batch))
             batch = batch_of([seen.lessons[i] for i in drawn], seen.pictures, seen.volumes, rng)
             with mixed_precision(self.device):
-                return language_losses(network, batch.to(self.device), tokenizer, hearing, places)
+                return language_losses(network, batch.to(self.device), tokenizer, hearing, heads)
 
         modules: dict[str, nn.Module] = {
             "llama_model": network.llama_model,
             "llama_proj_2d": network.llama_proj_2d,
             "llama_proj_3d": network.llama_proj_3d,
             "text_det": network.text_det,
-            "places": places,
+            "heads": heads,
             **{f"text of {tag}": ear.text for tag, ear in hearing.items()},
         }
         network.llama.set_attn_implementation("eager")

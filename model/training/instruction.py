@@ -28,5 +28,7 @@ class Instruction:
     """The labels that are asked about, as answers spell them."""
     region: Box | None = None
     """The box that the question tells, for region captioning."""
+    extents: tuple[tuple[float, float], ...] = ()
+    """Of each change that the answer tells, in order: how large the finding is now and was before."""
     mask: str | None = None
     """Label of the mask of the first image for the `<2DSEG>` or `<3DSEG>` of the answer."""

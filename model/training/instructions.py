@@ -16,6 +16,7 @@ from model.reading import (
     Task,
 )
 from model.training.asking import ask, is_free, order_context
+from model.training.comparisons import told_extents
 from model.training.instruction import Instruction
 from model.training.open_questions import open_questions
 from model.training.phantoms.truth import (
@@ -72,14 +73,23 @@ def _chest(case: ChestCase, rng: np.random.Generator) -> Iterator[Instruction]:
         return
     yield from _chest_view("prior", case.prior, rng)
     changes = visible_changes(case)
-    yield from comparisons(("current", "prior"), changes, rng)
+    now, before = visible_findings(case.current), visible_findings(case.prior)
+    yield from comparisons(("current", "prior"), changes, (now, before), rng)
     backwards = [ChangeTruth(c.label, c.laterality, c.zone, _BACK_IN_TIME[c.status]) for c in changes]
-    yield from comparisons(("prior", "current"), backwards, rng)
-    same = [
-        ChangeTruth(f.label, f.laterality, f.zone, ChangeStatus.UNCHANGED)
-        for f in visible_findings(case.current)
-    ]
-    yield _comparison(Form.DIFFERENCE, ("current", "current"), (), changes_text(same), rng)
+    yield from comparisons(("prior", "current"), backwards, (before, now), rng)
+    same = [ChangeTruth(f.label, f.laterality, f.zone, ChangeStatus.UNCHANGED) for f in now]
+    yield _comparison(("current", "current"), (), same, (now, now), rng)
+    for number, view in enumerate((case.current, case.prior)):
+        yield from _of_one_of_two(view, number, rng)
+
+
+def _of_one_of_two(view: ChestView, number: int, rng: np.random.Generator) -> Iterator[Instruction]:
+    """Two questions about one of two images; who compares must first tell them apart."""
+    asked = open_questions(view, rng)[2:]
+    for n in rng.permutation(len(asked))[:2]:
+        words = ask(Modality.CXR, Form.VQA, rng, question=asked[n].question, free=False)
+        question = words.replace("<img0>", f"<img{number}>")
+        yield Instruction(Modality.CXR, Task.VQA, Form.VQA, ("current", "prior"), question, asked[n].answer)
 
 
 def _chest_view(image: str, view: ChestView, rng: np.random.Generator) -> Iterator[Instruction]:
@@ -139,23 +149,43 @@ def _classification(
 
 
 def comparisons(
-    images: tuple[str, str], changes: Sequence[ChangeTruth], rng: np.random.Generator
+    images: tuple[str, str],
+    changes: Sequence[ChangeTruth],
+    shown: tuple[Sequence[FindingTruth], Sequence[FindingTruth]],
+    rng: np.random.Generator,
 ) -> Iterator[Instruction]:
-    """Ask what changed in all, then of each label that did and of one that did not."""
-    yield _comparison(Form.DIFFERENCE, images, (), changes_text(changes), rng)
+    """Ask what changed in all, then of each label that did and of one that did not.
+
+    `shown` is what the two images show.
+    """
+    yield _comparison(images, (), changes, shown, rng)
     labels = [label for label in CHEST_FINDINGS if any(c.label == label for c in changes)]
     never = sorted(set(CHEST_FINDINGS) - set(labels))
     for label in [*labels, *([str(rng.choice(never))] if never else [])]:
         mine = [change for change in changes if change.label == label]
-        answer = changes_text(mine) if mine else f"No {label} in either image."
-        yield _comparison(Form.CHANGE, images, (label,), answer, rng)
+        yield _comparison(images, (label,), mine, shown, rng)
 
 
 def _comparison(
-    form: Form, images: tuple[str, str], names: tuple[str, ...], answer: str, rng: np.random.Generator
+    images: tuple[str, str],
+    names: tuple[str, ...],
+    changes: Sequence[ChangeTruth],
+    shown: tuple[Sequence[FindingTruth], Sequence[FindingTruth]],
+    rng: np.random.Generator,
 ) -> Instruction:
-    question = ask(Modality.CXR, form, rng, names=names, priors=1)
-    return Instruction(Modality.CXR, Task.COMPARISON, form, images, question, answer, subjects=names)
+    """Of all changes where there are no `names`."""
+    form = Form.CHANGE if names else Form.DIFFERENCE
+    answer = changes_text(changes) if changes or not names else f"No {names[0]} in either image."
+    return Instruction(
+        Modality.CXR,
+        Task.COMPARISON,
+        form,
+        images,
+        ask(Modality.CXR, form, rng, names=names, priors=1),
+        answer,
+        subjects=names,
+        extents=told_extents(changes, *shown),
+    )
 
 
 def _detection(image: str, task: Task, boxes: dict[str, list[Box]], rng: np.random.Generator) -> Instruction:

@@ -11,12 +11,12 @@ from torch.nn import functional
 
 from model.families.medversa import answer_ids, prefix_ids, question_ids
 from model.families.medversa_networks.network import MedVersaNetwork, splice
-from model.families.medversa_networks.sizes import MedVersaSizes
 from model.families.medversa_networks.tokenizer import MedVersaTokenizer
 from model.prompts import region_text
 from model.reading import ABDOMINAL_ORGANS, Modality
 from model.training.devices import mixed_precision
 from model.training.instruction import Instruction
+from model.training.language_heads import Heads
 from model.training.losses import IGNORED, box_loss, detection_loss
 from model.training.planar_pool import (
     MASKS,
@@ -27,6 +27,9 @@ from model.training.planar_pool import (
 )
 
 DETECTION_TAG = "<DET>"
+
+VERBS = ("is", "has")
+"""With which the verbs begin that tell a change, as answers spell them."""
 
 LEAST_LEFT = 0.5
 """Of a region's area, what a variant of its picture must still show for a question about it."""
@@ -52,6 +55,8 @@ class Lesson:
     ids: NDArray[np.int32]
     taught_from: int
     """Position of the first id of the answer."""
+    verbs: tuple[int, ...] = ()
+    """Positions of the verbs of changes whose extents the instruction knows."""
     variant: int | None = None
     """The variant of the picture that the question is about; None if any will do."""
 
@@ -70,6 +75,10 @@ class LessonBatch:
     """B tensors (images x T, width) before projection."""
     boxes: Tensor
     """(n, 4) for every `<DET>` of the batch in order."""
+    verbs: Tensor
+    """(B, L) bool: the verbs of changes."""
+    extents: Tensor
+    """(v, 2) how large what changed is now and was before, for every verb of the batch in order."""
     structures: Tensor
     """(m,) which structure each `<2DSEG>` or `<3DSEG>` of the batch means, in order."""
 
@@ -80,6 +89,8 @@ class LessonBatch:
             self.labels.to(device),
             [tokens.to(device) for tokens in self.visual],
             self.boxes.to(device),
+            self.verbs.to(device),
+            self.extents.to(device),
             self.structures.to(device),
         )
 
@@ -90,7 +101,14 @@ def lesson_of(
     """Turn an instruction into ids in the very form in which it is served."""
     asked = prefix_ids(tokenizer, len(rows), visual) + question_ids(tokenizer, instruction.question)
     ids = asked + answer_ids(tokenizer, instruction.answer)
-    return Lesson(instruction, rows, np.array(ids, np.int32), len(asked))
+    verbs = _verbs(ids, len(asked), tokenizer) if instruction.extents else ()
+    return Lesson(instruction, rows, np.array(ids, np.int32), len(asked), verbs)
+
+
+def _verbs(ids: Sequence[int], start: int, tokenizer: MedVersaTokenizer) -> tuple[int, ...]:
+    """Where an answer that tells changes has its verbs; every sentence has one."""
+    verbs = {first for word in VERBS for first in tokenizer.encode(f" {word}")[:1]}
+    return tuple(n for n in range(start, len(ids)) if ids[n] in verbs)
 
 
 def region_lessons(
@@ -155,12 +173,14 @@ def batch_of(
     length = max(len(lesson.ids) for lesson in lessons)
     ids = torch.zeros(len(lessons), length, dtype=torch.long)
     mask, labels = torch.zeros_like(ids), torch.full_like(ids, IGNORED)
+    verbs = torch.zeros_like(ids, dtype=torch.bool)
     visual: list[Tensor] = []
     boxes: list[Tensor] = []
     for b, lesson in enumerate(lessons):
         start = length - len(lesson.ids)
         ids[b, start:] = torch.tensor(lesson.ids)
         mask[b, start:] = 1
+        verbs[b, [start + n for n in lesson.verbs]] = True
         labels[b, start + lesson.taught_from :] = ids[b, start + lesson.taught_from :]
         if lesson.instruction.modality is Modality.CT:
             visual.append(volumes[list(lesson.rows)].flatten(0, 1).float())
@@ -174,8 +194,17 @@ def batch_of(
             told = torch.tensor(lesson.instruction.boxes)[None]
             boxes.append(windowed_boxes(told, pictures.windows[drawn[0], lesson.rows[0]][None])[0])
     structures = [structure_index(lesson.instruction.mask) for lesson in lessons if lesson.instruction.mask]
-    flat = torch.cat(boxes) if boxes else torch.zeros(0, 4)
-    return LessonBatch(ids, mask, labels, visual, flat, torch.tensor(structures, dtype=torch.long))
+    extents = [pair for lesson in lessons if lesson.verbs for pair in lesson.instruction.extents]
+    return LessonBatch(
+        ids,
+        mask,
+        labels,
+        visual,
+        torch.cat(boxes) if boxes else torch.zeros(0, 4),
+        verbs,
+        torch.tensor(extents).reshape(-1, 2),
+        torch.tensor(structures, dtype=torch.long),
+    )
 
 
 def read_batch(network: MedVersaNetwork, batch: LessonBatch, tokenizer: MedVersaTokenizer) -> Tensor:
@@ -218,34 +247,13 @@ def begin_narrow(llama: nn.Module) -> None:
 EMBEDDED = 0.1
 """Spread of a token's numbers at first, a little less than that of a visual token's."""
 
-PLACES_WEIGHT = 0.1
-
-
-class Places(nn.Module):
-    """An auxiliary head: the state at each visual token must tell its row and column in its image.
-
-    Visual tokens come without a place; a box can be told only by who knows where it looks.
-    """
-
-    def __init__(self, sizes: MedVersaSizes) -> None:
-        super().__init__()
-        self.side = sizes.visual_side
-        self.head = nn.Linear(sizes.hidden, 2 * self.side)
-
-    def loss(self, states: Tensor) -> Tensor:
-        """Cross-entropy over (images x T, hidden) states, T row-major."""
-        place = torch.arange(len(states), device=states.device) % self.side**2
-        row, column = self.head(states).float().split(self.side, dim=1)
-        right = functional.cross_entropy(row, place // self.side)
-        return PLACES_WEIGHT * (right + functional.cross_entropy(column, place % self.side))
-
 
 def language_losses(
     network: MedVersaNetwork,
     batch: LessonBatch,
     tokenizer: MedVersaTokenizer,
     hearing: Mapping[str, Hearing],
-    places: Places,
+    heads: Heads,
 ) -> dict[str, Tensor]:
     """The language loss, and what the states at the tags and at visual tokens must yield.
 
@@ -258,7 +266,7 @@ def language_losses(
         "language": functional.cross_entropy(
             network.logits(states[:, :-1][before]), batch.labels[:, 1:][before]
         ),
-        "places": places.loss(states[batch.ids == tokenizer.image]),
+        **heads.losses(states, batch.ids == tokenizer.image, batch.verbs, batch.extents),
     }
     tags = batch.labels == _tag_id(tokenizer, DETECTION_TAG)
     if tags.any():

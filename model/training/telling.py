@@ -69,14 +69,18 @@ def labels_text(findings: Sequence[FindingTruth]) -> str:
 
 def changes_text(changes: Sequence[ChangeTruth]) -> str:
     """One sentence per change; the zone is named only where it tells two changes apart."""
-    sentences: dict[str, None] = {}
+    return " ".join(change_sentences(changes)) or NO_CHANGE
+
+
+def change_sentences(changes: Sequence[ChangeTruth]) -> dict[str, list[ChangeTruth]]:
+    """Each sentence, in order, and the changes that it tells."""
+    sentences: dict[str, list[ChangeTruth]] = {}
     for change in changes:
         twins = [c for c in changes if (c.label, c.laterality) == (change.label, change.laterality)]
         zone = change.zone if len({c.status for c in twins}) > 1 else None
-        sentences[f"The {finding_name(change.label, change.laterality, zone)} {_VERBS[change.status]}."] = (
-            None
-        )
-    return " ".join(sentences) or NO_CHANGE
+        told = f"The {finding_name(change.label, change.laterality, zone)} {_VERBS[change.status]}."
+        sentences.setdefault(told, []).append(change)
+    return sentences
 
 
 def _with_absent(first: tuple[str, list[str]], second: tuple[str, list[str]], neither: str) -> list[str]:

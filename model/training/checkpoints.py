@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.optim import Optimizer
+
+from model.training.descent import Descent
 
 
 def save_stage(path: Path, modules: Mapping[str, nn.Module], notes: Mapping[str, Any]) -> None:
@@ -31,19 +31,18 @@ def load_stage(path: Path, modules: Mapping[str, nn.Module]) -> None:
         module.load_state_dict(own)
 
 
-def save_progress(path: Path, modules: Mapping[str, nn.Module], optimiser: Optimizer, step: int) -> None:
-    """Write what is needed to go on with a stage after an interruption, the optimiser's moments included."""
+def save_progress(path: Path, modules: Mapping[str, nn.Module], descent: Descent, step: int) -> None:
+    """Write what is needed to go on with a stage after an interruption, the optimizers' moments included."""
     tensors: dict[str, Tensor] = {}
     for name, module in modules.items():
         tensors |= {f"module.{name}.{k}": t.detach().clone() for k, t in module.state_dict().items()}
-    for index, moments in optimiser.state_dict()["state"].items():
-        tensors |= {f"moment.{index}.{k}": torch.as_tensor(v).clone() for k, v in moments.items()}
+    tensors |= {f"moment.{name}": moment for name, moment in descent.moments().items()}
     part = path.with_suffix(".part")
     save_file(tensors, part, metadata={"step": str(step)})
     part.replace(path)
 
 
-def load_progress(path: Path, modules: Mapping[str, nn.Module], optimiser: Optimizer) -> int:
+def load_progress(path: Path, modules: Mapping[str, nn.Module], descent: Descent) -> int:
     """Go back to where `save_progress` was called; return the step."""
     from safetensors import safe_open
 
@@ -51,11 +50,7 @@ def load_progress(path: Path, modules: Mapping[str, nn.Module], optimiser: Optim
     for name, module in modules.items():
         start = f"module.{name}."
         module.load_state_dict({k.removeprefix(start): t for k, t in stored.items() if k.startswith(start)})
-    moments: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in stored.items():
-        if key.startswith("moment."):
-            _, index, name = key.split(".", 2)
-            moments.setdefault(int(index), {})[name] = tensor
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+    start = "moment."
+    descent.remember({k.removeprefix(start): t for k, t in stored.items() if k.startswith(start)})
     with safe_open(path, "pt") as file:
         return int(file.metadata()["step"])

@@ -115,7 +115,7 @@ def compare(*, run: Path, steps: int, workers: int, limit: int | None) -> None:
     console = Console()
     try:
         plan = plan_of(run / "weights")
-        plan = replace(plan, steps={**plan.steps, "language": steps, "language_more": 1})
+        plan = replace(plan, steps={**plan.steps, "language": steps})
         with _bars(console) as bars:
             compared = compare_mixtures(MixturePlan(run, plan, workers, limit), _Shown(bars))
     except ModelError as exc:

@@ -5,11 +5,11 @@
    thrown away. The released model starts from pre-trained encoders too.
 2. `unet_2d`, `unet_3d`, `unet_3d_fine`: both U-Nets learn masks with one vector per structure in place of
    words, volumes on a coarser grid first. The encoder half of the 3D U-Net is the volume encoder.
-3. `language`, `language_more`: encoders are frozen, as in the released code. The visual tokens of every
-   picture are computed once, in several variants; projections, language model (base and LoRA both learn:
-   there is no pre-trained base at this size) and detection head learn instructions, one homogeneous batch at
-   a time. The state of a segmentation tag learns, through `text2seg_*`, to give the vector of its structure.
-   Half-way the learning rate rises once more.
+3. `language`: encoders are frozen, as in the released code. The visual tokens of every picture are computed
+   once, in several variants; projections, language model (base and LoRA both learn: there is no pre-trained
+   base at this size) and detection head learn instructions, one homogeneous batch at a time. The state of a
+   segmentation tag learns, through `text2seg_*`, to give the vector of its structure; auxiliary heads
+   (`language_heads`) ask states where they look. Matrices of the language model learn by Muon (`descent`).
 4. `hearing_2d`, `hearing_3d`: the language model is frozen; `text2seg_*` learn on alone.
 5. Weights, tokenizer and configuration are written; `model.training.examination` examines them on held-out
    seeds.
@@ -22,7 +22,7 @@ there is one, else in as many processes as are given, each of which takes its pa
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,7 @@ from model.families.medversa_networks.tokenizer import MedVersaTokenizer, train_
 from model.reading import ABDOMINAL_ORGANS, Modality, Task
 from model.training.curriculum import Curriculum, gather
 from model.training.datasets.phantoms import Shard, draw_all, load, shards_of
+from model.training.descent import matrices_of
 from model.training.devices import mixed_precision, training_device
 from model.training.encoder_lessons import EncoderLessons, begin_as_convolution, cells_of
 from model.training.instruction import Instruction
@@ -81,17 +82,17 @@ from model.weights import TOKENIZER_FILE
 logger = logging.getLogger(__name__)
 
 TASK_WEIGHTS = {
-    (Modality.CXR, Task.REPORT): 2.5,
-    (Modality.CXR, Task.CLASSIFICATION): 3.0,
+    (Modality.CXR, Task.REPORT): 2.0,
+    (Modality.CXR, Task.CLASSIFICATION): 2.5,
     (Modality.CXR, Task.ANATOMY_DETECTION): 2.5,
     (Modality.CXR, Task.PATHOLOGY_DETECTION): 5.0,
-    (Modality.CXR, Task.SEGMENTATION): 0.5,
-    (Modality.CXR, Task.COMPARISON): 7.0,
+    (Modality.CXR, Task.SEGMENTATION): 1.5,
+    (Modality.CXR, Task.COMPARISON): 8.0,
     (Modality.CXR, Task.VQA): 4.0,
-    (Modality.CXR, Task.REGION_CAPTIONING): 4.0,
+    (Modality.CXR, Task.REGION_CAPTIONING): 3.0,
     (Modality.DERM, Task.CLASSIFICATION): 1.0,
-    (Modality.DERM, Task.SEGMENTATION): 0.3,
-    (Modality.CT, Task.SEGMENTATION): 0.7,
+    (Modality.DERM, Task.SEGMENTATION): 0.5,
+    (Modality.CT, Task.SEGMENTATION): 1.0,
 }
 """How often a task is drawn, relative to the others."""
 
@@ -101,15 +102,11 @@ RATES = {
     "unet_3d": 2e-3,
     "unet_3d_fine": 1.5e-3,
     "language": 1.5e-3,
-    "language_more": 1.5e-3,
     "language_on": 8e-4,
     "hearing_2d": 3e-3,
     "hearing_3d": 3e-3,
 }
 """Peak learning rate of each stage."""
-
-FIRST_DRAWS = {"language": 0, "language_on": 0, "language_more": 1_000_000}
-"""From which draw on a stage takes its lessons, so that none repeats those of another."""
 
 FIRST_STAGES = (
     "encoder_2d",
@@ -117,7 +114,6 @@ FIRST_STAGES = (
     "unet_3d",
     "unet_3d_fine",
     "language",
-    "language_more",
     "hearing_2d",
     "hearing_3d",
 )
@@ -152,8 +148,7 @@ class DemoPlan:
             "unet_2d": 500,
             "unet_3d": 420,
             "unet_3d_fine": 160,
-            "language": 1900,
-            "language_more": 2600,
+            "language": 6500,
             "language_on": 1800,
             "hearing_2d": 400,
             "hearing_3d": 400,
@@ -335,9 +330,8 @@ class DemoTraining:
         heads = Heads(network.sizes).to(self.device)
 
         def step(n: int) -> dict[str, Tensor]:
-            at = n + FIRST_DRAWS[name]
-            rng = self.rank.generator(self.plan.seed, at)
-            drawn = self.rank.part(sampler.draw(at, self.plan.language_batch))
+            rng = self.rank.generator(self.plan.seed, n)
+            drawn = self.rank.part(sampler.draw(n, self.plan.language_batch))
             batch = batch_of([seen.lessons[i] for i in drawn], seen.pictures, seen.volumes, rng)
             with mixed_precision(self.device):
                 return language_losses(network, batch.to(self.device), tokenizer, hearing, heads)
@@ -351,7 +345,7 @@ class DemoTraining:
             **{f"text of {tag}": ear.text for tag, ear in hearing.items()},
         }
         network.llama.set_attn_implementation("eager")
-        self._run(name, modules, step, weight_decay=0.02)
+        self._run(name, modules, step, weight_decay=0.02, matrices=matrices_of(network.llama_model))
         network.llama.set_attn_implementation("sdpa")
         network.eval()
 
@@ -383,8 +377,7 @@ class DemoTraining:
     def learn_to_speak(self, eyes: Eyes, tasks: Collection[Task] = tuple(Task)) -> None:
         """Stages 3 and 4, of all tasks or some."""
         seen = eyes.seen.about(tasks)
-        for stage in ("language", "language_more"):
-            self.train_language(stage, eyes.network, eyes.tokenizer, seen, eyes.hearing)
+        self.train_language("language", eyes.network, eyes.tokenizer, seen, eyes.hearing)
         if Task.SEGMENTATION in tasks:
             self.train_hearing(eyes.network, eyes.tokenizer, seen, eyes.hearing)
         eyes.network.requires_grad_(False)
@@ -444,8 +437,9 @@ class DemoTraining:
         modules: dict[str, nn.Module],
         step: Callable[[int], dict[str, Tensor]],
         weight_decay: float = 0.01,
+        matrices: Sequence[nn.Parameter] = (),
     ) -> None:
-        stage = Stage(name, modules, self.plan.steps[name], RATES[name], weight_decay)
+        stage = Stage(name, modules, self.plan.steps[name], RATES[name], weight_decay, matrices)
         run_stage(stage, step, self.checkpoints, self.progress, self.rank)
         for module in modules.values():
             module.requires_grad_(False)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import cos, pi
 from pathlib import Path
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from model.training.checkpoints import load_progress, load_stage, save_progress, save_stage
+from model.training.descent import Descent
 from model.training.ranks import Rank
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class Stage:
     steps: int
     peak_rate: float
     weight_decay: float = 0.01
+    matrices: Sequence[nn.Parameter] = ()
+    """Those of the parameters that learn by Muon, not by AdamW."""
     keep_every: int = 200
     """Steps between checkpoints."""
 
@@ -51,20 +54,23 @@ def run_stage(
     if done_file.exists():
         load_stage(done_file, stage.modules)
         return
-    optimiser = torch.optim.AdamW(_groups(stage.modules, stage.weight_decay), betas=(0.9, 0.98))
+    descent = Descent(stage.modules, stage.weight_decay, stage.matrices)
     progress_file = folder / f"{stage.name}.progress.safetensors"
-    start = load_progress(progress_file, stage.modules, optimiser) if progress_file.exists() else 0
+    start = load_progress(progress_file, stage.modules, descent) if progress_file.exists() else 0
     smooth: dict[str, float] = {}
     began, worked = time.monotonic(), time.process_time()
     for n in range(start, stage.steps):
         losses = step(n)
-        _descend(stage, optimiser, losses, n, rank)
+        descent.forget()
+        torch.stack([loss.float() for loss in losses.values()]).sum().backward()
+        rank.average(descent.parameters)
+        descent.step(rate_at(n, stage.steps, stage.peak_rate))
         for name, value in losses.items():
             now = float(value.detach())
             smooth[name] = 0.97 * smooth.get(name, now) + 0.03 * now
         progress(stage.name, n + 1, stage.steps, smooth)
         if (n + 1) % stage.keep_every == 0 and rank.leads:
-            save_progress(progress_file, stage.modules, optimiser, n + 1)
+            save_progress(progress_file, stage.modules, descent, n + 1)
     spent = {
         "steps": stage.steps,
         "seconds": round(time.monotonic() - began),
@@ -83,25 +89,3 @@ def rate_at(step: int, steps: int, peak: float) -> float:
         return peak * (step + 1) / warm
     fallen = 0.5 * (1 + cos(pi * (step - warm) / max(steps - warm, 1)))
     return peak * (0.01 + 0.99 * fallen)
-
-
-def _descend(stage: Stage, optimiser: torch.optim.Optimizer, losses: Losses, step: int, rank: Rank) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = rate_at(step, stage.steps, stage.peak_rate)
-    optimiser.zero_grad(set_to_none=True)
-    torch.stack([loss.float() for loss in losses.values()]).sum().backward()
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    rank.average(parameters)
-    nn.utils.clip_grad_norm_(parameters, 1.0)
-    optimiser.step()
-
-
-def _groups(modules: Mapping[str, nn.Module], weight_decay: float) -> list[dict[str, object]]:
-    """No decay on biases and norms, as released."""
-    parameters = [p for m in modules.values() for p in m.parameters()]
-    for parameter in parameters:
-        parameter.requires_grad_(True)
-    return [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]

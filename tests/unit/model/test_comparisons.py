@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.reading import ChangeStatus, Laterality
-from model.training.comparisons import changes_between, strangers
+from model.training.comparisons import changes_between, strangers, told_extents
 from model.training.phantoms.chest import make_chest_case
 from model.training.phantoms.truth import FindingTruth
 from model.training.telling import changes_text, visible_changes, visible_findings
@@ -56,6 +56,27 @@ def test_finding_elsewhere_is_another_finding() -> None:
     assert _text([upper], [lower]) == (
         "The right lower lung nodule has resolved. The right upper lung nodule is new."
     )
+
+
+def test_extents_follow_the_sentences_that_tell_them() -> None:
+    right = _finding("pleural effusion", Laterality.RIGHT, extent=0.8)
+    now, before = [right], [_finding("pleural effusion", Laterality.RIGHT, extent=0.5), _finding(extent=0.3)]
+    changes = changes_between(now, before)
+    assert changes is not None
+    assert (
+        changes_text(changes)
+        == "The right pleural effusion has increased. The left pneumothorax has resolved."
+    )
+    assert told_extents(changes, now, before) == ((0.8, 0.5), (0.0, 0.3))
+
+
+def test_one_sentence_about_two_nodules_has_the_extent_of_the_larger() -> None:
+    zones = ("upper", "lower")
+    now = [_finding("lung nodule", Laterality.LEFT, z, e) for z, e in zip(zones, (0.3, 0.9), strict=True)]
+    changes = changes_between(now, [])
+    assert changes is not None
+    assert changes_text(changes) == "The left lung nodule is new."
+    assert told_extents(changes, now, []) == ((0.9, 0.0),)
 
 
 def test_two_clear_chests_show_no_change() -> None:

@@ -1,5 +1,7 @@
 """What is taught is true, and what serving reads back from it is the truth again."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -125,6 +127,31 @@ def test_time_runs_backwards_in_swapped_images() -> None:
     expected = [(c.label, opposite[c.status]) for c in changes_in(forth.answer).value]
     assert expected
     assert [(c.label, c.status) for c in changes_in(back.answer).value] == expected
+
+
+def test_one_of_two_images_is_asked_about_by_its_name() -> None:
+    asked_of: Counter[str] = Counter()
+    for seed in range(20):
+        case = random_case(seed)
+        assert case.prior is not None
+        views = {"<img0>": case.current, "<img1>": case.prior}
+        for asked in of_form(
+            instructions_for(case, np.random.default_rng(seed)), Form.VQA, ("current", "prior")
+        ):
+            (name,) = [tag for tag in views if tag in asked.question]
+            asked_of[name] += 1
+            for said in statements_in(asked.answer):
+                seen = any(f.label == said.label for f in visible_findings(views[name]))
+                assert seen == (said.presence is Presence.PRESENT)
+    assert min(asked_of.values()) > 20
+
+
+def test_every_change_that_is_told_has_its_extents() -> None:
+    for seed in range(20):
+        for asked in instructions_for(random_case(seed), np.random.default_rng(seed)):
+            told = asked.answer.count(".") if changes_in(asked.answer).value else 0
+            if asked.task is Task.COMPARISON:
+                assert len(asked.extents) == told
 
 
 def test_the_same_image_twice_never_changes() -> None:

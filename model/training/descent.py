@@ -1,0 +1,75 @@
+"""How parameters of the demonstration weights go down: by AdamW, matrices of the language model by Muon.
+
+The released model starts from a pre-trained language model. The demonstration one starts from random numbers,
+and its matrices need half the steps where each step moves all their directions alike (Jordan et al. 2024).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+MUON_RATE = 2.0
+"""Rate of what learns by Muon, relative to that of AdamW; both move a matrix by as much (Liu et al. 2025)."""
+
+
+class Descent:
+    """One or two optimizers that keep step."""
+
+    def __init__(
+        self, modules: Mapping[str, nn.Module], weight_decay: float, matrices: Sequence[nn.Parameter] = ()
+    ) -> None:
+        """Wake all parameters of the modules; `matrices` are those of them that learn by Muon."""
+        self.parameters = [p for m in modules.values() for p in m.parameters()]
+        for parameter in self.parameters:
+            parameter.requires_grad_(True)
+        by_muon = {id(p) for p in matrices}
+        rest = [p for p in self.parameters if id(p) not in by_muon]
+        groups = [  # no decay on biases and norms, as released
+            {"params": [p for p in rest if p.ndim >= 2], "weight_decay": weight_decay},
+            {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        self.optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, betas=(0.9, 0.98))]
+        if matrices:
+            muon = torch.optim.Muon(
+                list(matrices), weight_decay=weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"
+            )
+            self.optimizers.append(muon)
+
+    def forget(self) -> None:
+        """Drop all gradients."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+
+    def step(self, rate: float) -> None:
+        """Move all parameters along gradients of a norm of at most 1."""
+        nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        for optimizer, share in zip(self.optimizers, (1.0, MUON_RATE), strict=False):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * share
+            optimizer.step()
+
+    def moments(self) -> dict[str, Tensor]:
+        """What the optimizers remember, each tensor under a name of its own."""
+        return {
+            f"{n}.{index}.{name}": torch.as_tensor(value).clone()
+            for n, optimizer in enumerate(self.optimizers)
+            for index, kept in optimizer.state_dict()["state"].items()
+            for name, value in kept.items()
+        }
+
+    def remember(self, moments: Mapping[str, Tensor]) -> None:
+        """Take `moments` back."""
+        states: list[dict[int, dict[str, Any]]] = [{} for _ in self.optimizers]
+        for key, tensor in moments.items():
+            n, index, name = key.split(".", 2)
+            states[int(n)].setdefault(int(index), {})[name] = tensor
+        for optimizer, state in zip(self.optimizers, states, strict=True):
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def matrices_of(llama: nn.Module) -> list[nn.Parameter]:
+    """The weights between the states of a language model: neither its vocabulary nor an adapter."""
+    spared = ("lora", "embed_tokens", "lm_head")
+    return [p for name, p in llama.named_parameters() if p.ndim == 2 and not any(s in name for s in spared)]

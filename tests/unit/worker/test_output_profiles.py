@@ -15,6 +15,7 @@ from dicom_node.storage import ResultStore
 from dicom_node.study import JobState
 from structured_reports.profiles import Profile
 from tests.builders import Bench, make_bench
+from tests.document_fonts import needs_text_font
 from tests.fakes import FakeFamily
 from worker.demo.phantom_studies import WrittenStudy
 from worker.output_profiles import AUTO, NEEDS, profiles_of
@@ -85,7 +86,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.database.close()
 
 
-@pytest.mark.skipif(not Path("/usr/share/fonts").exists(), reason="no font for documents (`make servers`)")
+@needs_text_font
 def test_each_destination_gets_its_own_objects(
     bench: Bench, phantoms: dict[str, WrittenStudy], tmp_path: Path
 ) -> None:

@@ -110,11 +110,21 @@ class Destination(Section):
     timeout_s: Seconds = 30.0
     """Seconds to wait for a connection or an answer. Default 30."""
     profile: Literal[
-        "auto", "air", "full", "ohif", "ohif-edit", "stone", "legacy-gsps", "legacy-sc", "legacy-pdf"
+        "auto",
+        "air",
+        "full",
+        "label-map",
+        "ohif",
+        "ohif-edit",
+        "stone",
+        "legacy-gsps",
+        "legacy-sc",
+        "legacy-pdf",
     ] = "air"
-    """Which objects it gets: air (SR, SEG, GSPS), full (also narrative SR and key images), ohif, ohif-edit
-    (boxes that a reader of OHIF may edit), stone, legacy-gsps (no SEG), legacy-sc (pictures), legacy-pdf
-    (a document; name a PACS twice to send it two profiles); auto asks it which it stores. Default air."""
+    """Which objects it gets: air (SR, SEG, GSPS), full (also narrative SR and key images), label-map (air,
+    and masks as a label map if it stores those), ohif, ohif-edit (boxes that a reader of OHIF may edit),
+    stone, legacy-gsps (no SEG), legacy-sc (pictures), legacy-pdf (a document; name a PACS twice to send it
+    two profiles); auto asks it which it stores. Default air."""
 
     @model_validator(mode="after")
     def _has_address(self) -> Self:

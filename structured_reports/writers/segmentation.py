@@ -205,12 +205,15 @@ def _type_for(source: Dataset, form: _Form) -> SegmentationTypeValues:
 
 
 def _pixels(stacks: list[NDArray[np.bool_]]) -> NDArray[np.uint8]:
-    """Join stacks (K, J, I) into one label map, or (K, J, I, segments) where segments overlap."""
+    """Join stacks (K, J, I) into one label map, or (K, J, I, segments) where segments overlap.
+
+    The last axis is outermost in memory: highdicom sums over it and takes segments apart one by one.
+    """
     labels = np.zeros(stacks[0].shape, dtype=np.uint8)
     for number, stack in enumerate(stacks, start=1):
-        if labels[stack].any():
-            return np.stack(stacks, axis=-1).astype(np.uint8)
-        labels[stack] = number
+        if np.logical_and(labels, stack).any():
+            return np.moveaxis(np.stack(stacks).view(np.uint8), 0, -1)
+        np.copyto(labels, number, where=stack, casting="unsafe")
     return labels
 
 

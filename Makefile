@@ -37,10 +37,11 @@ test: $(VENV)/.tests servers validators viewers ## Install what the tests need a
 test-fast: $(VENV)/.tests ## Unit and contract tests only
 	$(BIN)/python -m pytest -n $(JOBS) tests/unit tests/contract $(ARGS)
 
-bench: $(VENV)/.runs servers ## Compare with DCMTK storescp, Orthanc and plain generation on this machine
+bench: $(VENV)/.tests servers ## Compare with DCMTK storescp, Orthanc, plain generation and dcmqi on this machine
 	$(BIN)/python -m benchmarks.receive
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.protocol
+	$(BIN)/python -m benchmarks.result_objects
 
 evaluate: $(VENV)/.runs ## Measure weights on held-out phantoms and rewrite the table in the README (WEIGHTS=…)
 	$(BIN)/medversa-node evaluate phantoms --weights $(WEIGHTS) --out $(EVALUATION) --readme README.md

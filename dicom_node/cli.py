@@ -39,6 +39,7 @@ SUMMARIES = {
     "conformance-statement": "Write the DICOM conformance statement of this version.",
     "demo": "Show the whole walk with phantoms or studies of your own.",
     "doctor": "Say what is missing, which peer does not answer, and what to do.",
+    "priors": "Show which earlier studies would be compared with a study, and why.",
     "results": "Show results; decide about those that are held.",
     "send": "Send DICOM files or folders by C-STORE.",
     "serve": "Run the node: receive, complete and dispatch studies.",

@@ -17,7 +17,11 @@ from dicom_node.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "MEDVERSA_"
 OVERRIDABLE_SECTIONS = ("node", "broker", "priors", "worker")
+LISTS = ("accepted_calling", "sources")
+"""Fields of which the environment gives the values separated by commas."""
 DATABASE_FILE = "node.sqlite"
+OWN_STORE = "local"
+"""Name of the node's own store among the sources of priors."""
 
 
 def _ae_title(value: str) -> str:
@@ -110,11 +114,21 @@ class Destination(Section):
     timeout_s: Seconds = 30.0
     """Seconds to wait for a connection or an answer. Default 30."""
     profile: Literal[
-        "auto", "air", "full", "ohif", "ohif-edit", "stone", "legacy-gsps", "legacy-sc", "legacy-pdf"
+        "auto",
+        "air",
+        "full",
+        "label-map",
+        "ohif",
+        "ohif-edit",
+        "stone",
+        "legacy-gsps",
+        "legacy-sc",
+        "legacy-pdf",
     ] = "air"
-    """Which objects it gets: air (SR, SEG, GSPS), full (also narrative SR and key images), ohif, ohif-edit
-    (boxes that a reader of OHIF may edit), stone, legacy-gsps (no SEG), legacy-sc (pictures), legacy-pdf
-    (a document; name a PACS twice to send it two profiles); auto asks it which it stores. Default air."""
+    """Which objects it gets: air (SR, SEG, GSPS), full (also narrative SR and key images), label-map (air,
+    and masks as a label map if it stores those), ohif, ohif-edit (boxes that a reader of OHIF may edit),
+    stone, legacy-gsps (no SEG), legacy-sc (pictures), legacy-pdf (a document; name a PACS twice to send it
+    two profiles); auto asks it which it stores. Default air."""
 
     @model_validator(mode="after")
     def _has_address(self) -> Self:
@@ -140,6 +154,11 @@ class QueryRetrieve(Section):
     """How we call ourselves there. Default: our own AE title."""
     timeout_s: Seconds = 30.0
     """Seconds to wait for a connection or an answer. Default 30."""
+    budget_s: Seconds = 60.0
+    """Seconds that it may take for one search for priors, asking and fetching together. Default 60."""
+    retrieve: Literal["auto", "get", "move"] = "auto"
+    """How studies are fetched: get (C-GET), move (C-MOVE to our own AE title), auto (C-GET, and C-MOVE
+    where it brings nothing). Default auto."""
 
 
 class Priors(Section):
@@ -148,7 +167,10 @@ class Priors(Section):
     limit: Annotated[int, Field(ge=0, le=10)] = 2
     """Most priors given to the model. Default 2."""
     budget_s: Seconds = 120.0
-    """Seconds in which all sources must have answered; later ones are not asked. Default 120."""
+    """Seconds for the whole search; what it leaves undone is noted in the result. Default 120."""
+    sources: tuple[str, ...] = ()
+    """Names of the sources in the order in which they are asked; the node's own store is `local`. Default
+    empty: the own store, then all others as they stand in this file."""
 
 
 class Worker(Section):
@@ -187,11 +209,29 @@ class NodeSettings(Section):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
-        for kind, entries in (("destinations", self.destinations), ("query_retrieve", self.query_retrieve)):
-            names = [entry.name for entry in entries]
+        for kind, names in (
+            ("destinations", [entry.name for entry in self.destinations]),
+            ("sources of priors", [OWN_STORE, *self._peers()]),
+        ):
             if len(set(names)) < len(names):
                 raise ValueError(f"two {kind} have the same name")
         return self
+
+    @model_validator(mode="after")
+    def _sources_are_known(self) -> Self:
+        known = (OWN_STORE, *self._peers())
+        for name in self.priors.sources:
+            if name not in known:
+                raise ValueError(f"priors.sources names {name}; there are {', '.join(known)}")
+        return self
+
+    def _peers(self) -> list[str]:
+        """Name the sources of priors other than the own store, in the order of the file."""
+        return [peer.name for peer in self.query_retrieve]
+
+    def with_own_store_only(self) -> Self:
+        """Return the same settings, with which nobody else is asked for priors."""
+        return self.model_copy(update={"priors": self.priors.model_copy(update={"sources": (OWN_STORE,)})})
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str] | None = None) -> NodeSettings:
@@ -232,9 +272,7 @@ def _override(values: dict[str, Any], environment: Mapping[str, str]) -> None:
                 field = variable.removeprefix(prefix).lower()
                 table = values.setdefault(section, {})
                 if isinstance(table, dict):
-                    table[field] = (
-                        tuple(filter(None, text.split(","))) if field == "accepted_calling" else text
-                    )
+                    table[field] = tuple(filter(None, text.split(","))) if field in LISTS else text
 
 
 def _resolve_paths(values: dict[str, Any], folder: Path) -> None:

@@ -262,9 +262,9 @@ class Prior:
     study_date: str
     study_time: str
     source: str
-    """Name of the source that had it, e.g. `local` or `query/retrieve PACS`."""
+    """Name of the source that had it, `local` or as the configuration calls it."""
     why: str
-    """Why it was chosen, in words without identity: "same modality and body part, 45 days before"."""
+    """Why it was chosen, in words without identity: "same body part (chest), 45 days before"."""
     instances: tuple[Instance, ...]
 
 

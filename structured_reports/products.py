@@ -92,6 +92,13 @@ PRODUCTS: Mapping[str, Product] = {
         "PS3.3 A.51",
         "as before, with the plane that OHIF assumes where the source has none",
     ),
+    "label map": Product(
+        (segmentation.LABEL_MAP_STORAGE,),
+        "SEG",
+        segmentation.FIRST_LABEL_MAP_SERIES_NUMBER,
+        "PS3.3 A.51",
+        "the same segments, as pixels that hold segment numbers",
+    ),
     "secondary capture": Product(
         (SecondaryCaptureImageStorage,),
         "OT",

@@ -24,6 +24,8 @@ class Profile(StrEnum):
     """What OHIF shows: Comprehensive 3D SR, whose Imaging Measurements are what is drawn, and SEG."""
     OHIF_EDIT = "ohif-edit"
     """As `ohif`, with boxes as OHIF stores its own, so that every version of it lets a reader edit them."""
+    LABEL_MAP = "label-map"
+    """As `air`, with the masks once more as a label map, for destinations that store that class."""
     STONE = "stone"
     """What the Stone Web viewer draws: Comprehensive SR, whose regions name their Original Source; SEG."""
     LEGACY_GSPS = "legacy-gsps"
@@ -53,6 +55,9 @@ PROFILES: dict[Profile, Outputs] = {
     ),
     Profile.OHIF: Outputs(("segmentation for OHIF",), ReportClass.COMPREHENSIVE_3D, GroupForm.DRAWN),
     Profile.OHIF_EDIT: Outputs(("segmentation for OHIF",), ReportClass.COMPREHENSIVE_3D, GroupForm.EDITABLE),
+    Profile.LABEL_MAP: Outputs(
+        ("segmentation", "label map", "presentation state"), ReportClass.COMPREHENSIVE_3D
+    ),
     Profile.STONE: Outputs(("segmentation",), ReportClass.COMPREHENSIVE),
     Profile.LEGACY_GSPS: Outputs(("presentation state", "key objects", "narrative")),
     Profile.LEGACY_SC: Outputs(("narrative", "secondary capture")),

@@ -15,13 +15,18 @@ from structured_reports.writers.key_objects import write_key_objects
 from structured_reports.writers.narrative import write_narrative
 from structured_reports.writers.presentation_state import write_presentation_states
 from structured_reports.writers.secondary_capture import write_secondary_captures
-from structured_reports.writers.segmentation import write_segmentations, write_segmentations_for_ohif
+from structured_reports.writers.segmentation import (
+    write_label_maps,
+    write_segmentations,
+    write_segmentations_for_ohif,
+)
 from structured_reports.writers.tid1500 import ReportClass, write_report
 from structured_reports.writers.writer import Draft, Writer
 
 WRITERS: dict[str, Writer] = {
     "segmentation": write_segmentations,
     "segmentation for OHIF": write_segmentations_for_ohif,
+    "label map": write_label_maps,
     "presentation state": write_presentation_states,
     "key objects": write_key_objects,
     "narrative": write_narrative,

@@ -142,7 +142,7 @@ def _from_store(asked: AskedStudy, *, every_view: bool) -> PreparedStudy:
             study = database.studies.get(StudyInstanceUID(asked.named))
         except StorageError as exc:
             raise AskedAmissError("the node's store holds no such study") from exc
-        alone = settings.model_copy(update={"query_retrieve": ()})
+        alone = settings.with_own_store_only()
         search = find_priors(study, alone, database, store) if asked.stored_priors else PriorSearch(())
         preparation = StudyPreparation(database, store, may_quarantine=False, every_view=every_view)
         return preparation.prepare(study, study.revision, search)

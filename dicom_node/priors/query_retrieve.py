@@ -14,6 +14,7 @@ from dicom_node.database.engine import Database
 from dicom_node.dimse_status import PROCESSING_FAILURE
 from dicom_node.errors import PeerError, RefusedError, UnreachableError
 from dicom_node.intake import Intake
+from dicom_node.priors.description import SERIES_KEYS, STUDY_KEYS, described, text
 from dicom_node.priors.local import readable_instances
 from dicom_node.priors.source import Candidate
 from dicom_node.routing import READABLE_CLASSES
@@ -21,19 +22,13 @@ from dicom_node.scu import associated, identifier
 from dicom_node.settings import NodeSettings, QueryRetrieve
 from dicom_node.storage import InstanceStore
 from dicom_node.storage_classes import TRANSFER_SYNTAXES
-from dicom_node.study import Instance, Origin, StudyInstanceUID
+from dicom_node.study import Instance, Origin
 from dicom_node.uids import is_uid
 
 logger = logging.getLogger(__name__)
 
 FIND, MOVE, GET = (f"1.2.840.10008.5.1.4.1.2.2.{service}" for service in (1, 2, 3))
 """Study Root Query/Retrieve Information Model (PS3.4 C.6.2)."""
-STUDY_KEYS = (
-    *("PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex"),
-    *("StudyInstanceUID", "StudyDate", "StudyTime", "ModalitiesInStudy", "StudyDescription"),
-)
-SERIES_KEYS = ("StudyInstanceUID", "SeriesInstanceUID", "Modality", "BodyPartExamined", "SeriesDescription")
-"""What C-FIND asks for at each level, beside what it matches."""
 PENDING = (0xFF00, 0xFF01)
 MOST_STUDIES = 200
 """Answers to one C-FIND that are looked at; a PACS that returns more has not understood the Patient ID."""
@@ -62,7 +57,8 @@ class QueryRetrieveSource:
         more_classes: Sequence[str] = (),
     ) -> None:
         """Ask one peer; `more_classes` are fetched beside the images that the node reads."""
-        self.name = f"query/retrieve {peer.name}"
+        self.name = peer.name
+        self.budget_s = peer.budget_s
         self._peer = peer
         self._own_ae_title = own_ae_title
         self._database = database
@@ -86,18 +82,19 @@ class QueryRetrieveSource:
         with associated(self._peer, [build_context(FIND)]) as association:
             answers = list(self._find(association, query, most=None))
             return [
-                self._candidate(association, ds) for ds in answers if is_uid(_text(ds, "StudyInstanceUID"))
+                self._candidate(association, ds) for ds in answers if is_uid(text(ds, "StudyInstanceUID"))
             ]
 
     def candidates(self, patient: Patient) -> list[Candidate]:
         keys = dict.fromkeys(STUDY_KEYS, "") | {"PatientID": patient.patient_id}
         query = identifier(QueryRetrieveLevel="STUDY", **keys)
+        query.ProcedureCodeSequence = [identifier(CodeValue="", CodingSchemeDesignator="")]
         with associated(self._peer, [build_context(FIND)]) as association:
             answers = list(self._find(association, query))
             # A Patient ID may hold wildcards (PS3.4 C.2.2.2.4): the answers are compared again.
-            studies = [ds for ds in answers if _text(ds, "PatientID") == patient.patient_id]
+            studies = [ds for ds in answers if text(ds, "PatientID") == patient.patient_id]
             return [
-                self._candidate(association, ds) for ds in studies if is_uid(_text(ds, "StudyInstanceUID"))
+                self._candidate(association, ds) for ds in studies if is_uid(text(ds, "StudyInstanceUID"))
             ]
 
     def _find(
@@ -116,27 +113,22 @@ class QueryRetrieveSource:
 
     def _candidate(self, association: Association, ds: Dataset) -> Candidate:
         """Describe a study; body parts are known at the level of series only."""
-        uid = _text(ds, "StudyInstanceUID")
+        uid = text(ds, "StudyInstanceUID")
         keys = dict.fromkeys(SERIES_KEYS, "") | {"StudyInstanceUID": uid}
         query = identifier(QueryRetrieveLevel="SERIES", **keys)
-        series = list(self._find(association, query))
-        modalities = {_text(one, "Modality") for one in series} | set(_texts(ds, "ModalitiesInStudy"))
-        return Candidate(
-            study_instance_uid=StudyInstanceUID(uid),
-            study_date=_text(ds, "StudyDate"),
-            study_time=_text(ds, "StudyTime"),
-            modalities=tuple(sorted(modalities - {""})),
-            body_parts=_distinct(series, "BodyPartExamined"),
-            descriptions=_distinct([ds, *series], "StudyDescription", "SeriesDescription"),
-            patient=Patient(
-                _text(ds, "PatientID"),
-                _text(ds, "IssuerOfPatientID"),
-                _text(ds, "PatientBirthDate"),
-                _text(ds, "PatientSex"),
-            ),
-        )
+        return described(ds, list(self._find(association, query)))
 
     def fetch(self, candidate: Candidate) -> tuple[Instance, ...]:
+        match self._peer.retrieve:
+            case "get":
+                self._get(candidate)
+            case "move":
+                self._move(candidate)
+            case "auto":
+                self._get_else_move(candidate)
+        return readable_instances(self._database, candidate)
+
+    def _get_else_move(self, candidate: Candidate) -> None:
         try:
             self._get(candidate)
         except PeerError as exc:
@@ -144,10 +136,9 @@ class QueryRetrieveSource:
                 "C-GET failed, trying C-MOVE", extra={"source": self.name, "error": type(exc).__name__}
             )
             self._move(candidate)
-        else:
-            if not readable_instances(self._database, candidate):
-                self._move(candidate)
-        return readable_instances(self._database, candidate)
+            return
+        if not readable_instances(self._database, candidate):
+            self._move(candidate)
 
     def _get(self, candidate: Candidate) -> None:
         storage = _storage_contexts(candidate, self._more_classes)
@@ -217,19 +208,3 @@ def _may_hold(sop_class_uid: str, candidate: Candidate) -> bool:
     if is_radiograph:
         return bool(modalities & {"CR", "DX", "RG"}) or not modalities
     return True
-
-
-def _text(ds: Dataset, keyword: str) -> str:
-    value = ds.get(keyword)
-    return "" if value is None else str(value).strip()
-
-
-def _texts(ds: Dataset, keyword: str) -> list[str]:
-    value = ds.get(keyword)
-    if value is None:
-        return []
-    return [value] if isinstance(value, str) else [str(one) for one in value]
-
-
-def _distinct(datasets: Sequence[Dataset], *keywords: str) -> tuple[str, ...]:
-    return tuple(sorted({text for ds in datasets for keyword in keywords if (text := _text(ds, keyword))}))

@@ -18,6 +18,13 @@ class Candidate:
     body_parts: tuple[str, ...]
     descriptions: tuple[str, ...] = field(repr=False)
     patient: Patient = field(repr=False)
+    patient_name: str = field(default="", repr=False)
+    procedures: tuple[str, ...] = ()
+    """Procedure Code Sequence (0008,1032), each as scheme and value: `LN 30745-4`."""
+    lateralities: tuple[str, ...] = ()
+    """Laterality (0020,0060) and Image Laterality (0020,0062)."""
+    views: tuple[str, ...] = ()
+    """View Position (0018,5101)."""
 
 
 class PriorSource(Protocol):
@@ -28,8 +35,13 @@ class PriorSource(Protocol):
         """How results and notes call it."""
         ...
 
+    @property
+    def budget_s(self) -> float:
+        """Seconds that it may take for one search, asking and fetching together."""
+        ...
+
     def candidates(self, patient: Patient) -> list[Candidate]:
-        """Return the studies it has of this patient.
+        """Return the studies it has under this Patient ID; whose they are is judged elsewhere.
 
         Raises:
             NodeError: it cannot answer.

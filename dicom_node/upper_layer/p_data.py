@@ -40,14 +40,11 @@ class PDataReader:
         self._sink = sink
         self.max_length = max_length
         self.pdus_begun = 0
-        self._pdu_left = 0
+        self.pdu_left = 0
+        """Bytes that the PDU which has begun still announces; 0 between two."""
         self._pdv_left = 0
         self._context_id = 0
         self._control = 0
-
-    @property
-    def is_within_pdu(self) -> bool:
-        return self._pdu_left > 0
 
     def feed(self, view: memoryview) -> int:
         """Consume bytes and return how many; stops before a PDU of another kind or an incomplete header.
@@ -63,9 +60,9 @@ class PDataReader:
                     return at
                 at += len(piece)
                 self._pdv_left -= len(piece)
-                self._pdu_left -= len(piece)
+                self.pdu_left -= len(piece)
                 self._hand_on(piece)
-            elif self._pdu_left:
+            elif self.pdu_left:
                 if size - at < PDV_HEADER.size:
                     return at
                 self._begin_pdv(*PDV_HEADER.unpack_from(view, at))
@@ -79,13 +76,13 @@ class PDataReader:
     def _begin_pdu(self, length: int) -> None:
         if length > self.max_length:
             raise ProtocolError(f"a P-DATA-TF of {length} bytes is longer than agreed")
-        self._pdu_left = length
+        self.pdu_left = length
         self.pdus_begun += 1
 
     def _begin_pdv(self, length: int, context_id: int, control: int) -> None:
-        if length < 2 or length + 4 > self._pdu_left:
+        if length < 2 or length + 4 > self.pdu_left:
             raise ProtocolError("a presentation data value does not fit its PDU")
-        self._pdu_left -= PDV_HEADER.size
+        self.pdu_left -= PDV_HEADER.size
         self._pdv_left = length - 2
         self._context_id, self._control = context_id, control
         if not self._pdv_left:

@@ -269,16 +269,16 @@ class StreamingProvider(DULServiceProvider):
 
     def _after_reading(self, wrapper: GuardedSocket) -> None:
         left = wrapper.buffered
-        if not self._reader.is_within_pdu and len(left) >= PDU_HEADER.size:
+        if not self._reader.pdu_left and len(left) >= PDU_HEADER.size:
             # Something other than P-DATA-TF: release, abort, or nonsense.
             self._deadline = None
             super()._read_pdu_data()
             return
         wrapper.is_stalled = True
-        if not self._reader.is_within_pdu and not left:
+        if not self._reader.pdu_left and not left:
             self._deadline = None
         elif self._deadline is None or self._deadline_of != self._reader.pdus_begun:
-            self._deadline = time.monotonic() + patience_s(self._reader.max_length)
+            self._deadline = time.monotonic() + patience_s(self._reader.pdu_left)
             self._deadline_of = self._reader.pdus_begun
         else:
             self._check_deadline()

@@ -16,6 +16,7 @@ from highdicom.sr import (
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
 from pydicom.dataset import Dataset
+from pydicom.uid import SegmentationStorage
 
 from model.reading import BoundingBox, Finding, Mask, Presence
 from structured_reports import codes, wording
@@ -164,8 +165,10 @@ def _volume_group(draft: Draft, mask: Mask, tracking: Tracking, segment: tuple[D
 
 
 def _segment(draft: Draft, tracking: Tracking) -> tuple[Dataset, int]:
+    """Find a written segment, never one of a label map: DCMTK 3.6 cannot read a report that refers to one."""
     for ds in draft.written:
-        for segment in ds.get("SegmentSequence", ()):
+        is_referable = ds.SOPClassUID == SegmentationStorage
+        for segment in ds.get("SegmentSequence", ()) if is_referable else ():
             if segment.TrackingUID == tracking.uid:
                 return ds, int(segment.SegmentNumber)
     raise SourceError("a mask has no written segment")

@@ -1,6 +1,7 @@
 """Masks as Segmentations (PS3.3 A.51): one per source stack, multi-frame instance or planar image."""
 
 from collections.abc import Sequence
+from enum import Enum
 
 import numpy as np
 from highdicom.color import CIELabColor
@@ -13,6 +14,7 @@ from highdicom.seg import (
 from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from model.reading import Mask
 from structured_reports.codes import MORPHOLOGICALLY_ABNORMAL_STRUCTURE, REGIONS, SIDES, concept_of
@@ -26,15 +28,26 @@ from structured_reports.wording import named, series_description
 from structured_reports.writers.writer import Draft
 
 FIRST_SERIES_NUMBER = 9101
+FIRST_LABEL_MAP_SERIES_NUMBER = 9201
+LABEL_MAP_STORAGE = UID("1.2.840.10008.5.1.4.1.1.66.7")
+"""Label Map Segmentation Storage (PS3.4 B.5, since 2024d), which pydicom 3.0 does not know by name."""
 ASSUMED_ORIENTATION = (1, 0, 0, 0, 1, 0)
 """Image Orientation (Patient) that OHIF gives an image without one; it says nothing of the patient."""
 
 TrackedMask = tuple[Mask, Tracking]
 
 
+class _Form(Enum):
+    """How masks are written; the value tells the series of each form apart."""
+
+    SEGMENTS = ""
+    ON_ASSUMED_PLANE = "assumed plane"
+    LABEL_MAP = "label map"
+
+
 def write_segmentations(draft: Draft) -> tuple[Dataset, ...]:
     """Write every mask that is not empty; none written means that there is none."""
-    return _segmentations(draft)
+    return _segmentations(draft, _Form.SEGMENTS)
 
 
 def write_segmentations_for_ohif(draft: Draft) -> tuple[Dataset, ...]:
@@ -43,26 +56,67 @@ def write_segmentations_for_ohif(draft: Draft) -> tuple[Dataset, ...]:
     Its reader (@cornerstonejs/adapters 5.6 to 5.14) refuses a segmentation without Image Orientation. Stacks
     and multi-frame volumes give the very objects of `write_segmentations`.
     """
-    return _segmentations(draft, assume_plane=True)
+    return _segmentations(draft, _Form.ON_ASSUMED_PLANE)
 
 
-def _segmentations(draft: Draft, *, assume_plane: bool = False) -> tuple[Dataset, ...]:
+def write_label_maps(draft: Draft) -> tuple[Dataset, ...]:
+    """Write the same masks as Label Map Segmentations (PS3.3 A.51, C.8.20.2): pixels are segment numbers.
+
+    A pixel has one number: masks that overlap go into further objects of the series. Numbers, tracking and
+    codes of segments are per object; a report refers to the segments of `write_segmentations`.
+    """
+    return _segmentations(draft, _Form.LABEL_MAP)
+
+
+def _segmentations(draft: Draft, form: _Form) -> tuple[Dataset, ...]:
     series_uids: list[str] = []
     results: list[Dataset] = []
-    for masks in _grouped(draft).values():
+    first = FIRST_LABEL_MAP_SERIES_NUMBER if form is _Form.LABEL_MAP else FIRST_SERIES_NUMBER
+    for masks in _written_together(draft, form):
         sources, is_planar = _sources_of(draft, masks), masks[0][0].geometry is None
         series_uid = str(sources[0].SeriesInstanceUID)
         if series_uid not in series_uids:
             series_uids.append(series_uid)
-        number = FIRST_SERIES_NUMBER + series_uids.index(series_uid)
+        number = first + series_uids.index(series_uid)
         instance_number = 1 + sum(result.SeriesNumber == number for result in results)
-        place = _place(draft, sources[0], number, "assumed plane" if assume_plane and is_planar else "")
-        result = _segmentation(draft, masks, sources, place, instance_number)
+        # On a stack, which has its plane, the assumption changes nothing.
+        shaped = _Form.SEGMENTS if form is _Form.ON_ASSUMED_PLANE and not is_planar else form
+        place = _place(draft, sources[0], number, shaped)
+        result = _segmentation(draft, masks, sources, place, instance_number, form=shaped)
         if is_planar:
-            _fit_planar_source(result, sources[0], assume_plane=assume_plane)
+            _fit_planar_source(result, sources[0], assume_plane=form is _Form.ON_ASSUMED_PLANE)
             restore_source(result, sources[0], masks[0][0].frames[0].frame_number)
         results.append(finished(result, draft.source_of(sources[0].SOPInstanceUID), draft.run, place))
     return tuple(results)
+
+
+def _written_together(draft: Draft, form: _Form) -> list[list[TrackedMask]]:
+    groups = list(_grouped(draft).values())
+    return [layer for masks in groups for layer in _layers(masks)] if form is _Form.LABEL_MAP else groups
+
+
+def _layers(masks: Sequence[TrackedMask]) -> list[list[TrackedMask]]:
+    """Part masks of one source so that none in a layer overlap, each into the first layer that has room."""
+    layers: list[list[TrackedMask]] = []
+    for mask in masks:
+        free = (layer for layer in layers if not any(_overlap(mask[0], other) for other, _ in layer))
+        layer = next(free, None)
+        if layer is None:
+            layers.append([mask])
+        else:
+            layer.append(mask)
+    return layers
+
+
+def _overlap(one: Mask, other: Mask) -> bool:
+    if one.frames == other.frames:
+        return bool((one.voxels & other.voxels).any())
+    planes = dict(zip(other.frames, other.voxels, strict=True))
+    return any(
+        bool((voxels & planes[frame]).any())
+        for frame, voxels in zip(one.frames, one.voxels, strict=True)
+        if frame in planes
+    )
 
 
 def _grouped(draft: Draft) -> dict[str, list[TrackedMask]]:
@@ -86,17 +140,19 @@ def _sources_of(draft: Draft, masks: Sequence[TrackedMask]) -> list[Dataset]:
     return list(found.values())
 
 
-def _place(draft: Draft, source: Dataset, number: int, variant: str) -> SeriesPlace:
+def _place(draft: Draft, source: Dataset, number: int, form: _Form) -> SeriesPlace:
     reading, run = draft.reading, draft.run
     study_instance_uid = draft.source_of(source.SOPInstanceUID).StudyInstanceUID
     return series_place(
         "SEG",
         number,
-        series_description("segments", reading.modality, run.revision),
+        series_description(
+            "label map" if form is _Form.LABEL_MAP else "segments", reading.modality, run.revision
+        ),
         key=(
             *run_key(study_instance_uid, reading.model, run),
             source.SeriesInstanceUID,
-            *([variant] if variant else []),
+            *([form.value] if form.value else []),
         ),
     )
 
@@ -107,6 +163,8 @@ def _segmentation(
     sources: list[Dataset],
     place: SeriesPlace,
     instance_number: int,
+    *,
+    form: _Form,
 ) -> Segmentation:
     reading, run = draft.reading, draft.run
     is_planar = masks[0][0].geometry is None
@@ -115,7 +173,7 @@ def _segmentation(
         pixel_array=_pixels(
             [planar(mask, sources[0]) if is_planar else stacked(mask, sources) for mask, _ in masks]
         ),
-        segmentation_type=_type_for(sources[0]),
+        segmentation_type=_type_for(sources[0], form),
         fractional_type=SegmentationFractionalTypeValues.OCCUPANCY,
         segment_descriptions=[
             _described(draft, segment_number, mask, tracking)
@@ -134,19 +192,28 @@ def _segmentation(
     )
 
 
-def _type_for(source: Dataset) -> SegmentationTypeValues:
-    """Choose BINARY, unless frames would end inside a byte: archives cannot cut those out."""
+def _type_for(source: Dataset, form: _Form) -> SegmentationTypeValues:
+    """Choose BINARY, unless frames would end inside a byte: archives cannot cut those out.
+
+    A frame may then begin within a byte too (PS3.5 8.1.1). FRACTIONAL of 0 and 255 takes a byte a pixel, and
+    viewers that refuse true fractions take it. Frames of a label map are whole bytes at any size.
+    """
+    if form is _Form.LABEL_MAP:
+        return SegmentationTypeValues.LABELMAP
     ends_on_byte = int(source.Rows) * int(source.Columns) % 8 == 0
     return SegmentationTypeValues.BINARY if ends_on_byte else SegmentationTypeValues.FRACTIONAL
 
 
 def _pixels(stacks: list[NDArray[np.bool_]]) -> NDArray[np.uint8]:
-    """Join stacks (K, J, I) into one label map, or (K, J, I, segments) where segments overlap."""
+    """Join stacks (K, J, I) into one label map, or (K, J, I, segments) where segments overlap.
+
+    The last axis is outermost in memory: highdicom sums over it and takes segments apart one by one.
+    """
     labels = np.zeros(stacks[0].shape, dtype=np.uint8)
     for number, stack in enumerate(stacks, start=1):
-        if labels[stack].any():
-            return np.stack(stacks, axis=-1).astype(np.uint8)
-        labels[stack] = number
+        if np.logical_and(labels, stack).any():
+            return np.moveaxis(np.stack(stacks).view(np.uint8), 0, -1)
+        np.copyto(labels, number, where=stack, casting="unsafe")
     return labels
 
 

@@ -35,7 +35,7 @@ def site(servers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
         running.stop()
 
 
-def test_killed_worker_leaves_exactly_one_set(site: Site, phantoms: dict[str, WrittenStudy]) -> None:
+def test_Q03_killed_worker_leaves_exactly_one_set(site: Site, phantoms: dict[str, WrittenStudy]) -> None:
     study = phantoms["chest, current"]
     database = database_of(site)
     dcmsend(study.files, site.node_port)
@@ -96,7 +96,7 @@ def test_killed_node_keeps_every_acknowledged_instance(site: Site, phantoms: dic
     )
 
 
-def test_pacs_that_is_down_gets_its_results_later(site: Site, phantoms: dict[str, WrittenStudy]) -> None:
+def test_P01_pacs_that_is_down_gets_its_results_later(site: Site, phantoms: dict[str, WrittenStudy]) -> None:
     study = phantoms["skin lesion"]
     database = database_of(site)
     assert site.orthanc
@@ -115,7 +115,9 @@ def test_pacs_that_is_down_gets_its_results_later(site: Site, phantoms: dict[str
     assert modalities(results_in_archive(site, study.study_instance_uid)).count("SR") == 1
 
 
-def test_messages_lost_by_the_broker_are_sent_again(site: Site, phantoms: dict[str, WrittenStudy]) -> None:
+def test_Q02_messages_lost_by_the_broker_are_sent_again(
+    site: Site, phantoms: dict[str, WrittenStudy]
+) -> None:
     study = phantoms["skin lesion"]
     database = database_of(site)
     assert site.worker

@@ -131,7 +131,7 @@ def test_own_results_sent_to_the_node_start_nothing(
     assert job_of(database, study.study_instance_uid, revision=2) is None
 
 
-def test_late_slice_yields_a_revision_that_names_its_predecessor(
+def test_T17_late_slice_yields_a_revision_that_names_its_predecessor(
     read_site: Site, phantoms: dict[str, WrittenStudy], tmp_path: Path
 ) -> None:
     study = phantoms["abdomen CT"]

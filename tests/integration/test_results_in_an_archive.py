@@ -15,13 +15,17 @@ from dicom_node.settings import Destination
 from dicom_node.storage import ResultStore
 from dicom_node.study import JobId, JobState, Reason
 from tests.builders import Bench, make_bench
+from tests.document_fonts import needs_text_font
 from tests.fakes import FakeFamily
 from tests.integration.dicom_node.programs import OrthancProcess, free_port
 from worker.demo.phantom_studies import WrittenStudy
 from worker.pipeline import Pipeline
 from worker.results.commands import results
 
-pytestmark = pytest.mark.skipif(shutil.which("Orthanc") is None, reason="Orthanc is not installed")
+pytestmark = [
+    needs_text_font,
+    pytest.mark.skipif(shutil.which("Orthanc") is None, reason="Orthanc is not installed"),
+]
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_node.dimse_status import PROCESSING_FAILURE, QUARANTINED_WITH, REFUSED_WITH
 from dicom_node.instance_look_up import RESULT_CLASSES
-from dicom_node.priors.query_retrieve import FIND, GET, MOVE, SERIES_KEYS, STUDY_KEYS
+from dicom_node.priors.description import SERIES_KEYS, STUDY_KEYS
+from dicom_node.priors.query_retrieve import FIND, GET, MOVE
 from dicom_node.routing import READABLE_CLASSES
 from dicom_node.scp import ASSOCIATION_TIMEOUT_S
 from dicom_node.settings import Node

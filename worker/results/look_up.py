@@ -71,6 +71,8 @@ class Objects:
             raise AskedAmissError(f"{what} is no file and no SOP Instance UID")
         if (ds := self.find(what)) is not None:
             return ds
+        if made := self._results_of_study(what):
+            raise AskedAmissError(f"{what} is a study; name one of its results: {', '.join(made)}")
         places = ["the node's store", *(f"the archive {peer.name}" for peer in self.settings.query_retrieve)]
         looked = f"no object {what} in {', '.join(places)}"
         raise AskedAmissError("; ".join([looked, *self.faults]))
@@ -88,6 +90,13 @@ class Objects:
             return None
         kept = result or instance
         return None if kept is None else _read(kept.path)
+
+    def _results_of_study(self, uid: str) -> list[str]:
+        try:
+            with index_of(self.settings) as database:
+                return [f"{each.modality} {each.sop_instance_uid}" for each in database.results.of_study(uid)]
+        except AskedAmissError:
+            return []
 
     def _archived(self, uid: str) -> Dataset | None:
         for peer in self.settings.query_retrieve:

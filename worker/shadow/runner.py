@@ -68,7 +68,7 @@ class Shadow:
     def _compared(self, job: Job) -> tuple[ShadowRecord, Sequence[Dataset]]:
         study = self.database.studies.get(job.study_instance_uid)
         # What was fetched for the first reading lies in the store; a shadow asks nothing of the PACS.
-        local = self.settings.model_copy(update={"query_retrieve": ()})
+        local = self.settings.with_own_store_only()
         search = find_priors(study, local, self.database, self.store)
         preparation = StudyPreparation(
             self.database, self.store, may_quarantine=False, every_view=self.candidate.reads_every_view

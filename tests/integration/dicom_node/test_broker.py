@@ -11,7 +11,7 @@ from dicom_node.study import JobState, Reason
 from tests.unit.dicom_node.arrivals import Sender, dataset
 
 
-def test_broker_that_does_not_answer_costs_nothing_but_time(tmp_path: Path) -> None:
+def test_Q01_broker_that_does_not_answer_costs_nothing_but_time(tmp_path: Path) -> None:
     settings = NodeSettings.model_validate(
         {"node": {"data_dir": str(tmp_path)}, "broker": {"url": "redis://127.0.0.1:1/0"}}
     )

@@ -96,7 +96,7 @@ def test_priors_are_found_and_fetched(archive: OrthancProcess, tmp_path: Path) -
 
     assert search.notes == ()
     assert [prior.study_instance_uid for prior in search.priors] == [newest, second]
-    assert {prior.source for prior in search.priors} == {"query/retrieve PACS"}
+    assert {prior.source for prior in search.priors} == {"PACS"}
     (instance,) = search.priors[0].instances
     assert instance.origin is Origin.RETRIEVED
     assert site.store.read(instance).StudyInstanceUID == newest

@@ -34,7 +34,7 @@ def messages(folder: Path) -> list[dict[str, object]]:
     return [json.loads(path.read_text()) for path in sorted((folder / "queue" / "messages").iterdir())]
 
 
-def test_message_holds_a_job_id_and_nothing_else(
+def test_X06_message_holds_a_job_id_and_nothing_else(
     settings: NodeSettings, database: Database, job_id: JobId, tmp_path: Path
 ) -> None:
     assert Dispatcher(settings, database).send(job_id)

@@ -102,14 +102,14 @@ def nested(depth: int) -> bytes:
 
 
 @pytest.mark.parametrize("depth", [33, 50, 1000, 200_000])
-def test_deep_nesting_is_an_error_not_a_crash(depth: int) -> None:
+def test_D05_deep_nesting_is_an_error_not_a_crash(depth: int) -> None:
     with pytest.raises(HeaderError) as caught:
         peek_bytes(nested(depth), ExplicitVRLittleEndian)
 
     assert caught.value.reason is Reason.NESTING
 
 
-def test_deflate_bomb_stops_at_the_cap() -> None:
+def test_D03_deflate_bomb_stops_at_the_cap() -> None:
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     element = struct.pack("<HH2sHL", 9, 0x1001, b"OB", 0, 0x7FFFFFF0)
     bomb = deflate.compress(element + bytes(64 << 20)) + deflate.flush()

@@ -93,7 +93,7 @@ def test_lost_worker_is_replaced_and_fenced(database: Database, job_id: JobId, c
     assert database.jobs.get(job_id).state is JobState.RUNNING
 
 
-def test_lost_worker_is_fenced_before_anybody_takes_over(
+def test_Q03_lost_worker_is_fenced_before_anybody_takes_over(
     database: Database, job_id: JobId, clock: TurnedClock
 ) -> None:
     zombie = claim(database, job_id)
@@ -151,7 +151,7 @@ def test_worker_lost_while_delivering_does_not_read_again(
     assert claim(database, job_id, "worker 2").job.state is JobState.DELIVERING
 
 
-def test_late_image_before_the_reading_reopens_the_same_revision(
+def test_T17_late_image_before_the_reading_reopens_the_same_revision(
     sender: Sender, database: Database, job_id: JobId
 ) -> None:
     sender.send(dataset())
@@ -164,7 +164,7 @@ def test_late_image_before_the_reading_reopens_the_same_revision(
     assert claim(database, job_id).job.revision == 1
 
 
-def test_late_image_after_the_reading_has_begun_makes_a_new_revision(
+def test_T17_late_image_after_the_reading_has_begun_makes_a_new_revision(
     sender: Sender, database: Database, job_id: JobId
 ) -> None:
     lease = claim(database, job_id)

@@ -20,7 +20,7 @@ from tests.unit.dicom_node.conftest import TurnedClock
 from tests.unit.dicom_node.test_header import nested
 
 
-def test_name_then_file_then_row_are_made_durable_in_this_order(
+def test_S06_name_then_file_then_row_are_made_durable_in_this_order(
     sender: Sender, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
@@ -166,7 +166,7 @@ def test_results_of_a_study_come_newest_last(results: ResultStore, lease: Lease,
 
 
 @pytest.mark.parametrize("depth", [33, 200_000])
-def test_deep_nesting_is_found_before_a_parser_sees_it(depth: int) -> None:
+def test_D05_deep_nesting_is_found_before_a_parser_sees_it(depth: int) -> None:
     with pytest.raises(HeaderError) as caught:
         check_nesting(memoryview(nested(depth)), ExplicitVRLittleEndian)
     assert caught.value.reason is Reason.NESTING

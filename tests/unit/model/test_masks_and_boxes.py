@@ -44,7 +44,7 @@ def test_parts_that_touch_at_a_corner_are_one() -> None:
     np.testing.assert_array_equal(kept, probabilities(LARGE, corner) >= 0.5)
 
 
-def test_empty_mask_stays_empty() -> None:
+def test_M04_empty_mask_stays_empty() -> None:
     assert not mask_voxels(probabilities(), "liver").any()
 
 

@@ -231,7 +231,7 @@ def test_heart_on_the_right_is_told() -> None:
     assert told(reading, "mirrored")
 
 
-def test_report_that_compares_without_sight_of_a_prior_loses_that_sentence() -> None:
+def test_M08_report_that_compares_without_sight_of_a_prior_loses_that_sentence() -> None:
     report = Generation("The lungs are clear. The left pleural effusion is unchanged.", 0)
     reading = read(chest(), {FINDINGS: report})
     assert reading.narrative is not None
@@ -239,7 +239,7 @@ def test_report_that_compares_without_sight_of_a_prior_loses_that_sentence() -> 
     assert told(reading, "compares without a prior")
 
 
-def test_text_and_box_on_opposite_sides_withhold_the_side() -> None:
+def test_M07_text_and_box_on_opposite_sides_withhold_the_side() -> None:
     report = SCRIPT[FINDINGS].text.replace("left", "right")
     reading = read(
         chest(), {FINDINGS: Generation(report, 0), IMPRESSION: Generation("Right pleural effusion.", 0)}

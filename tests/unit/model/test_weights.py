@@ -151,7 +151,7 @@ def test_tokenizers_and_transformers_open_the_rest(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_altered_file_is_refused_by_name(folder: Path, file: str) -> None:
+def test_M12_altered_file_is_refused_by_name(folder: Path, file: str) -> None:
     content = bytearray((folder / file).read_bytes())
     content[-20] ^= 1
     (folder / file).write_bytes(content)
@@ -160,13 +160,13 @@ def test_altered_file_is_refused_by_name(folder: Path, file: str) -> None:
 
 
 @pytest.mark.parametrize("file", [*FILES, CONFIG_FILE])
-def test_missing_file_is_refused_by_name(folder: Path, file: str) -> None:
+def test_M12_missing_file_is_refused_by_name(folder: Path, file: str) -> None:
     (folder / file).unlink()
     with pytest.raises(WeightsError, match=file):
         load_family(str(folder))
 
 
-def test_file_that_nobody_accounts_for_is_refused(folder: Path) -> None:
+def test_M12_file_that_nobody_accounts_for_is_refused(folder: Path) -> None:
     save_file({"more": torch.zeros(1)}, folder / "more.safetensors")
     with pytest.raises(WeightsError, match=r"more\.safetensors"):
         load_family(str(folder))
@@ -192,7 +192,7 @@ def test_unknown_family_is_refused(folder: Path) -> None:
         load_family(str(folder))
 
 
-def test_weights_of_another_size_are_refused_with_every_name(folder: Path) -> None:
+def test_M12_weights_of_another_size_are_refused_with_every_name(folder: Path) -> None:
     config = read_config(folder)
     write_config(folder, replace(config, sizes={**config.sizes, "detection_hidden": 4}))
     with pytest.raises(
@@ -203,7 +203,7 @@ def test_weights_of_another_size_are_refused_with_every_name(folder: Path) -> No
         assert name in str(said.value)
 
 
-def test_weights_with_fewer_layers_are_refused_with_the_names_that_lack(folder: Path) -> None:
+def test_M12_weights_with_fewer_layers_are_refused_with_the_names_that_lack(folder: Path) -> None:
     config = read_config(folder)
     write_config(folder, replace(config, sizes={**config.sizes, "layers": 3}))
     with pytest.raises(WeightsError, match=r"missing: .*layers\.2\.mlp\.up_proj\.weight"):
@@ -247,7 +247,7 @@ def test_fewer_shards_leave_none_of_the_old_ones(tensors: dict[str, torch.Tensor
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
 
 
-def test_missing_shard_is_named(tensors: dict[str, torch.Tensor], tmp_path: Path) -> None:
+def test_M12_missing_shard_is_named(tensors: dict[str, torch.Tensor], tmp_path: Path) -> None:
     write_tensors(tmp_path, "model", {n: source_of(t) for n, t in tensors.items()}, shard=300)
     (tmp_path / "model-00002-of-00003.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"model-00002-of-00003\.safetensors"):

@@ -17,6 +17,7 @@ from structured_reports.profiles import Profile
 from structured_reports.provenance import DEMO_NOTICE, DISCLAIMER
 from structured_reports.readout.values import encapsulated_document
 from structured_reports.registry import write_results
+from tests.document_fonts import needs_japanese, needs_text_font
 from tests.unit.structured_reports.readings import (
     MODEL,
     RUN,
@@ -35,16 +36,6 @@ JAPANESE = "右肺に結節を認めます。心拡大はありません。"
 GERMAN = "Größerer Rundherd, „Überlagerung“ möglich – Äußeres unauffällig."
 
 
-def fonts_have(text: str) -> bool:
-    try:
-        installed_fonts().of(text)
-    except FontError:
-        return False
-    return True
-
-
-needs_text_font = pytest.mark.skipif(not fonts_have("a"), reason="no font for documents (`make servers`)")
-needs_japanese = pytest.mark.skipif(not fonts_have("右"), reason="no Japanese font (`make servers`)")
 needs_pdftotext = pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext is not installed")
 
 

@@ -9,11 +9,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from model.reading import Laterality, Narrative
-from structured_reports.errors import FontError
-from structured_reports.fonts import installed_fonts
 from structured_reports.overlays import overlays_on
 from structured_reports.picture import draw
 from structured_reports.registry import write_results
+from tests.document_fonts import fonts_have
 from tests.unit.structured_reports.readings import (
     RUN,
     box,
@@ -182,9 +181,7 @@ def test_words_of_any_script_are_drawn_with_their_own_letters(one: str, other: s
     """Where a font lacks letters all words of one length look alike: boxes."""
     pictures: list[bytes] = []
     for words in (one, other):
-        try:
-            installed_fonts().of(words)
-        except FontError:
+        if not fonts_have(words):
             pytest.skip("no font for this script (`make servers`)")
         ds = with_pixels(header(), 1000)
         reading = replace(chest_reading(ds), narrative=Narrative("", words))

@@ -50,6 +50,8 @@ def bytes_of(results: Sequence[Dataset]) -> list[bytes]:
     [
         (Profile.AIR, ["SEG", "PR", "SR"], "1.2.840.10008.5.1.4.1.1.88.34"),
         (Profile.FULL, ["SEG", "PR", "KO", "SR", "SR"], "1.2.840.10008.5.1.4.1.1.88.34"),
+        # Heart and lung overlap: they cannot share a label map.
+        (Profile.LABEL_MAP, ["SEG", "SEG", "SEG", "PR", "SR"], "1.2.840.10008.5.1.4.1.1.88.34"),
         (Profile.OHIF, ["SEG", "SR"], "1.2.840.10008.5.1.4.1.1.88.34"),
         (Profile.OHIF_EDIT, ["SEG", "SR"], "1.2.840.10008.5.1.4.1.1.88.34"),
         (Profile.STONE, ["SEG", "SR"], "1.2.840.10008.5.1.4.1.1.88.33"),

@@ -56,7 +56,7 @@ def test_enhanced_multi_frame_source_is_segmented_by_frame(tmp_path: Path):
     assert np.array_equal(found[1, ..., 0].astype(bool), voxels[0])
 
 
-def test_empty_frames_and_empty_masks_are_left_out(ct_results: tuple[Dataset, ...]):
+def test_M04_empty_frames_and_empty_masks_are_left_out(ct_results: tuple[Dataset, ...]):
     segmentation, report = only(ct_results, "SEG"), only(ct_results, "SR")
     assert [segment.SegmentLabel for segment in segmentation.SegmentSequence] == [
         "liver",

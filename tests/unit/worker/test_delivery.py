@@ -59,7 +59,7 @@ def test_accepted_objects_are_not_sent_again(read: tuple[Bench, JobId]) -> None:
     assert second.received == []
 
 
-def test_report_is_held_while_an_object_it_names_is_refused(read: tuple[Bench, JobId]) -> None:
+def test_P06_report_is_held_while_an_object_it_names_is_refused(read: tuple[Bench, JobId]) -> None:
     bench, job_id = read
     pacs = FakePacs({"SEG": 0x0122})
     with pytest.raises(UndeliveredError) as caught:
@@ -78,7 +78,7 @@ def test_only_what_is_missing_is_sent_after_out_of_resources(read: tuple[Bench, 
     assert second.received == ["PR", "SR"]
 
 
-def test_one_dead_destination_does_not_keep_the_other_from_its_objects(
+def test_P01_one_dead_destination_does_not_keep_the_other_from_its_objects(
     read: tuple[Bench, JobId],
 ) -> None:
     bench, job_id = read

@@ -15,6 +15,7 @@ from dicom_node.storage import ResultStore
 from dicom_node.study import JobState
 from structured_reports.profiles import Profile
 from tests.builders import Bench, make_bench
+from tests.document_fonts import needs_text_font
 from tests.fakes import FakeFamily
 from worker.demo.phantom_studies import WrittenStudy
 from worker.output_profiles import AUTO, NEEDS, profiles_of
@@ -33,7 +34,7 @@ def test_settings_name_the_profiles_that_exist() -> None:
     assert set(named) == {*Profile, AUTO}
 
 
-@pytest.mark.parametrize("profile", list(Profile))
+@pytest.mark.parametrize("profile", [each for each in Profile if each is not Profile.LABEL_MAP])
 def test_a_named_profile_is_taken_without_asking(profile: Profile) -> None:
     assert profiles_of([pacs(profile.value)], never) == {"PACS": profile}
 
@@ -55,6 +56,25 @@ def test_auto_takes_the_most_that_is_stored(stored: set[str], profile: Profile) 
         return frozenset(stored)
 
     assert profiles_of([pacs(AUTO)], ask) == {"PACS": profile}
+
+
+@pytest.mark.parametrize(
+    ("stored", "profile"),
+    [({"1.2.840.10008.5.1.4.1.1.66.7"}, Profile.LABEL_MAP), (set[str](), Profile.AIR)],
+)
+def test_label_maps_go_only_to_who_stores_them(
+    stored: set[str], profile: Profile, caplog: pytest.LogCaptureFixture
+) -> None:
+    def ask(destination: Destination, classes: Sequence[str]) -> frozenset[str]:
+        assert list(classes) == ["1.2.840.10008.5.1.4.1.1.66.7"]
+        return frozenset(stored)
+
+    assert profiles_of([pacs("label-map")], ask) == {"PACS": profile}
+    assert ("refuses SOP classes" in caplog.text) == (profile is Profile.AIR)
+
+
+def test_a_folder_takes_label_maps_unasked(tmp_path: Path) -> None:
+    assert profiles_of([folder(tmp_path, "folder", "label-map")], never) == {"folder": Profile.LABEL_MAP}
 
 
 def test_one_that_cannot_be_asked_gets_what_most_take() -> None:
@@ -85,7 +105,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.database.close()
 
 
-@pytest.mark.skipif(not Path("/usr/share/fonts").exists(), reason="no font for documents (`make servers`)")
+@needs_text_font
 def test_each_destination_gets_its_own_objects(
     bench: Bench, phantoms: dict[str, WrittenStudy], tmp_path: Path
 ) -> None:

@@ -89,7 +89,7 @@ def test_image_outside_the_domain_ends_without_objects(
     bench.database.close()
 
 
-def test_altered_weights_fail_visibly(tmp_path: Path, phantoms: dict[str, WrittenStudy]) -> None:
+def test_M12_altered_weights_fail_visibly(tmp_path: Path, phantoms: dict[str, WrittenStudy]) -> None:
     def broken() -> Family:
         raise WeightsError("model.safetensors does not have its hash")
 
@@ -101,7 +101,7 @@ def test_altered_weights_fail_visibly(tmp_path: Path, phantoms: dict[str, Writte
     bench.database.close()
 
 
-def test_unforeseen_error_is_tried_again_and_quotes_nothing(
+def test_M09_unforeseen_error_is_tried_again_and_quotes_nothing(
     tmp_path: Path, phantoms: dict[str, WrittenStudy]
 ) -> None:
     def broken() -> Family:

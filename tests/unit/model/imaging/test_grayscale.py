@@ -64,17 +64,17 @@ def test_rescale_comes_before_the_window(radiograph: Any) -> None:
     np.testing.assert_allclose(shown(ds), [[0.0, 1.0]], atol=1e-6)
 
 
-def test_negative_slope_inverts(radiograph: Any) -> None:
+def test_D14_negative_slope_inverts(radiograph: Any) -> None:
     ds = radiograph(row(3, 7), RescaleSlope=-2, RescaleIntercept=10)
     np.testing.assert_array_equal(modality_values(ds, row(3, 7)), [[4, -4]])
 
 
-def test_zero_slope_is_refused(radiograph: Any) -> None:
+def test_D14_zero_slope_is_refused(radiograph: Any) -> None:
     with pytest.raises(PixelError, match="Slope"):
         shown(radiograph(row(1, 2), RescaleSlope=0, RescaleIntercept=0))
 
 
-def test_monochrome1_inverse_and_monochrome2_show_the_same(radiograph: Any) -> None:
+def test_D13_monochrome1_inverse_and_monochrome2_show_the_same(radiograph: Any) -> None:
     stored = row(0, 10, 40, 63, dtype=np.uint8)
     element = {"WindowCenter": 31.5, "WindowWidth": 63, "VOILUTFunction": "LINEAR_EXACT"}
     plain = shown(radiograph(stored, **element))
@@ -154,13 +154,13 @@ def test_padding_value_written_unsigned_for_signed_pixels(radiograph: Any) -> No
     assert shown(ds)[0, 0] == 0
 
 
-def test_bits_above_high_bit_are_masked(radiograph: Any) -> None:
+def test_D14_bits_above_high_bit_are_masked(radiograph: Any) -> None:
     overlay = np.uint16(0xF000)
     ds = radiograph(row(5 | overlay, 4095, 7), BitsStored=12, HighBit=11)
     assert next(stored_frames(ds)).tolist() == [[5, 4095, 7]]
 
 
-def test_signed_twelve_bits_are_extended(radiograph: Any) -> None:
+def test_D14_signed_twelve_bits_are_extended(radiograph: Any) -> None:
     ds = radiograph(row(0x0FFF, 0x0800, 0x07FF), BitsStored=12, HighBit=11, PixelRepresentation=1)
     assert next(stored_frames(ds)).tolist() == [[-1, -2048, 2047]]
 
@@ -281,7 +281,7 @@ def test_overlays_of_their_own_are_ignored(radiograph: Any, overlay: int) -> Non
     np.testing.assert_array_equal(shown(ds), shown(plain))
 
 
-def test_voi_lut_of_a_monochrome1_picture_is_inverted_after_it(radiograph: Any) -> None:
+def test_D13_voi_lut_of_a_monochrome1_picture_is_inverted_after_it(radiograph: Any) -> None:
     ds = radiograph(
         row(10, 11, 13),
         PhotometricInterpretation="MONOCHROME1",

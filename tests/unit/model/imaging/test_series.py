@@ -17,7 +17,7 @@ def hu_at(volume: Any, point_mm: tuple[float, float, float]) -> float:
     return float(volume.voxels[k, j, i])
 
 
-def test_stack_is_sorted_from_feet_to_head(ct_slice: Any) -> None:
+def test_D17_stack_is_sorted_from_feet_to_head(ct_slice: Any) -> None:
     slices = [ct_slice(z) for z in (10.0, 0.0, 15.0, 5.0)]
     volume = volume_from_series(slices)
     assert volume.voxels[:, 0, 0].tolist() == [0, 5, 10, 15]
@@ -28,7 +28,7 @@ def test_stack_is_sorted_from_feet_to_head(ct_slice: Any) -> None:
     np.testing.assert_allclose(volume.geometry.affine, expected)
 
 
-def test_instance_number_and_slice_thickness_are_not_believed(ct_slice: Any) -> None:
+def test_D17_instance_number_and_slice_thickness_are_not_believed(ct_slice: Any) -> None:
     slices = [ct_slice(z, InstanceNumber=n, SliceThickness=3) for n, z in enumerate((4.0, 0.0, 2.0))]
     volume = volume_from_series(slices)
     assert volume.geometry.spacing_mm == pytest.approx((2, 2, 1))
@@ -56,7 +56,7 @@ def test_transposed_plane_is_turned(ct_slice: Any) -> None:
     np.testing.assert_array_equal(volume.orientation.undo(volume.voxels)[2], stored - 1024.0)
 
 
-def test_oblique_plane_is_exact(ct_slice: Any) -> None:
+def test_D17_oblique_plane_is_exact(ct_slice: Any) -> None:
     angle = np.radians(20)
     row = np.array([np.cos(angle), np.sin(angle), 0])
     column = np.array([-np.sin(angle), np.cos(angle), 0])
@@ -66,7 +66,7 @@ def test_oblique_plane_is_exact(ct_slice: Any) -> None:
     np.testing.assert_allclose(volume.geometry.to_patient(np.array([2.0, 3, 1])), expected, atol=1e-6)
 
 
-def test_gantry_tilt_is_sheared_into_the_affine(ct_slice: Any) -> None:
+def test_D17_gantry_tilt_is_sheared_into_the_affine(ct_slice: Any) -> None:
     angle = np.radians(18.5)
     column = [0, np.cos(angle), np.sin(angle)]
     slices = [ct_slice(z, ImageOrientationPatient=[1, 0, 0, *column]) for z in (0.0, 5.0, 10.0, 15.0)]
@@ -92,7 +92,7 @@ def test_upright_stack_has_no_tilt(ct_slice: Any) -> None:
         ((0.0, 5.0, 11.0, 15.0), "unevenly"),
     ],
 )
-def test_broken_stack_is_refused(ct_slice: Any, positions: tuple[float, ...], reason: str) -> None:
+def test_D17_broken_stack_is_refused(ct_slice: Any, positions: tuple[float, ...], reason: str) -> None:
     with pytest.raises(GeometryError, match=reason):
         volume_from_series([ct_slice(z) for z in positions])
 
@@ -114,7 +114,7 @@ def test_positions_rounded_to_a_tenth_are_even_enough(ct_slice: Any) -> None:
         {"PixelSpacing": [0, 1]},
     ],
 )
-def test_one_slice_that_does_not_belong_is_refused(ct_slice: Any, elements: dict[str, Any]) -> None:
+def test_D17_one_slice_that_does_not_belong_is_refused(ct_slice: Any, elements: dict[str, Any]) -> None:
     with pytest.raises(GeometryError):
         volume_from_series([ct_slice(0.0), ct_slice(5.0), ct_slice(10.0, **elements)])
 
@@ -128,14 +128,14 @@ def test_coronal_stack_is_refused(ct_slice: Any) -> None:
         volume_from_series(slices)
 
 
-def test_rescale_is_each_slice_s_own(ct_slice: Any) -> None:
+def test_D14_rescale_is_each_slice_s_own(ct_slice: Any) -> None:
     stored = np.full((4, 3), 1000, np.uint16)
     slices = [ct_slice(0.0, stored), ct_slice(5.0, stored, RescaleIntercept=-1000), ct_slice(10.0, stored)]
     slices[2].RescaleSlope = 2
     assert volume_from_series(slices).voxels[:, 0, 0].tolist() == [-24, 0, 976]
 
 
-def test_padding_becomes_air(ct_slice: Any) -> None:
+def test_D14_padding_becomes_air(ct_slice: Any) -> None:
     stored = np.full((4, 3), 40, np.int16)
     stored[0, 0] = -2000
     slices = [ct_slice(z, stored, RescaleIntercept=0, PixelPaddingValue=-2000) for z in (0.0, 5.0, 10.0)]

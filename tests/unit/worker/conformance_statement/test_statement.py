@@ -17,6 +17,7 @@ from structured_reports.products import PRODUCTS, products_of
 from structured_reports.profiles import PROFILES, Profile
 from structured_reports.registry import DRAWN, WRITERS, write_results
 from tests.conftest import ROOT
+from tests.document_fonts import needs_text_font
 from tests.unit.structured_reports.readings import (
     RUN,
     chest_reading,
@@ -131,7 +132,10 @@ def written(profile: Profile) -> Sequence[Dataset]:
     )
 
 
-@pytest.mark.parametrize("profile", list(Profile))
+@pytest.mark.parametrize(
+    "profile",
+    [pytest.param(each, marks=needs_text_font) if each is Profile.LEGACY_PDF else each for each in Profile],
+)
 def test_what_is_written_is_what_the_table_of_products_says(profile: Profile) -> None:
     outputs = PROFILES[profile]
     names = products_of(outputs.writers, has_report=outputs.report_class is not None)

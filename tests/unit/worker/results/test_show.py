@@ -131,6 +131,14 @@ def test_what_is_not_there_is_said_not_to_be_there(config: str, what: str, why: 
     assert why in done.output
 
 
+def test_the_uid_of_a_study_is_answered_with_its_results(bench: Bench, config: str) -> None:
+    job = bench.database.jobs.all()[0]
+    done = show(job.study_instance_uid, "--config", config)
+    assert done.exit_code == 2
+    for result in bench.database.results.of_job(job.job_id):
+        assert f"{result.modality} {result.sop_instance_uid}" in done.output
+
+
 def test_a_node_that_never_worked_is_named(tmp_path: Path) -> None:
     file = tmp_path / "node.toml"
     file.write_text(f'[node]\ndata_dir = "{tmp_path}/nothing"\n', encoding="utf-8")

@@ -1,0 +1,17 @@
+"""Each of the first cases has a test or a reason, and never both."""
+
+from tests.faults.table import FIRST, LEFT, named_tests, rows
+
+
+def test_there_are_thirty_eight_first_cases() -> None:
+    assert len(FIRST) == len(set(FIRST)) == 38
+
+
+def test_each_first_case_has_a_test_or_a_reason() -> None:
+    assert set(FIRST) - set(named_tests()) == set(LEFT)
+
+
+def test_the_table_names_a_case_once() -> None:
+    cases = [row.split("|")[1].strip() for row in rows()[2:]]
+    assert len(cases) == len(set(cases))
+    assert cases[: len(FIRST)] == list(FIRST)

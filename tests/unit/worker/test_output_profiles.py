@@ -1,5 +1,6 @@
 """Which profile each destination gets, and that it gets those objects only."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +70,8 @@ def test_label_maps_go_only_to_who_stores_them(
         assert list(classes) == ["1.2.840.10008.5.1.4.1.1.66.7"]
         return frozenset(stored)
 
-    assert profiles_of([pacs("label-map")], ask) == {"PACS": profile}
+    with caplog.at_level(logging.WARNING):
+        assert profiles_of([pacs("label-map")], ask) == {"PACS": profile}
     assert ("refuses SOP classes" in caplog.text) == (profile is Profile.AIR)
 
 

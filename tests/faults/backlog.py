@@ -43,6 +43,12 @@ def add_jobs(
     return numbers
 
 
+def messages_in(url: str) -> int:
+    """Count the messages that wait in a broker."""
+    with redis.Redis.from_url(url) as client:
+        return int(client.llen(QUEUE))
+
+
 def job_ids_in(url: str) -> list[int]:
     """Return the job numbers of the messages that wait in a broker, the oldest first."""
     with redis.Redis.from_url(url) as client:

@@ -14,8 +14,8 @@ MAX_INFLATED: Final = 512 << 20
 """Bytes that a deflated data set may become."""
 MAX_RATIO: Final = 200
 """How many times its size it may become; headers and pixels of real images stay far below."""
-ALWAYS_ALLOWED: Final = 16 << 20
-"""Bytes that it may become whatever its size: a blank picture compresses better than any other."""
+ALWAYS_ALLOWED: Final = 64 << 20
+"""Bytes that it may become whatever its size: a label map of a whole CT shrinks 250 times."""
 
 
 class _Open(NamedTuple):

@@ -38,6 +38,8 @@ IDENTIFYING: Final = frozenset(
 QUOTING: Final = {
     "pydicom": logging.ERROR,
     "pynetdicom": logging.WARNING,
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
     "kombu": logging.WARNING,
     "amqp": logging.WARNING,
     "celery.worker.strategy": logging.WARNING,

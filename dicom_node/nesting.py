@@ -10,8 +10,12 @@ from dicom_node.errors import HeaderError
 from dicom_node.header import ITEM, LONG_VRS, MAX_DEPTH, SEQUENCE_END, UNDEFINED, looks_implicit
 from dicom_node.study import Reason
 
-MAX_INFLATED: Final = 1 << 30
+MAX_INFLATED: Final = 512 << 20
 """Bytes that a deflated data set may become."""
+MAX_RATIO: Final = 200
+"""How many times its size it may become; headers and pixels of real images stay far below."""
+ALWAYS_ALLOWED: Final = 64 << 20
+"""Bytes that it may become whatever its size: a label map of a whole CT shrinks 250 times."""
 
 
 class _Open(NamedTuple):
@@ -35,10 +39,15 @@ def check_nesting(data_set: memoryview, transfer_syntax_uid: str) -> None:
     _Walk(data, ">" if is_big else "<").check(is_implicit=is_implicit)
 
 
+def most_inflated(size: int) -> int:
+    """Return how many bytes a deflated data set of `size` bytes may become."""
+    return min(MAX_INFLATED, max(ALWAYS_ALLOWED, MAX_RATIO * size))
+
+
 def _inflate(data_set: memoryview) -> memoryview:
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        data = inflate.decompress(data_set, MAX_INFLATED)
+        data = inflate.decompress(data_set, most_inflated(len(data_set)))
     except zlib.error as exc:
         raise HeaderError("the data set cannot be inflated") from exc
     if inflate.unconsumed_tail:

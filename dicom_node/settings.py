@@ -20,6 +20,12 @@ OVERRIDABLE_SECTIONS = ("node", "broker", "priors", "worker")
 LISTS = ("accepted_calling", "sources")
 """Fields of which the environment gives the values separated by commas."""
 DATABASE_FILE = "node.sqlite"
+PATHS = {
+    "destinations": ("folder",),
+    "dicomweb": ("authorization_file", "ca_file"),
+    "orthanc": ("authorization_file", "ca_file"),
+}
+"""Fields of each table that are paths."""
 OWN_STORE = "local"
 """Name of the node's own store among the sources of priors."""
 
@@ -161,6 +167,24 @@ class QueryRetrieve(Section):
     where it brings nothing). Default auto."""
 
 
+class WebPeer(Section):
+    """`[[dicomweb]]` and `[[orthanc]]`: a server that is asked for priors by QIDO-RS and WADO-RS (PS3.18),
+    or by Orthanc's REST interface."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    """Name in results, `status` and logs; unique among all sources."""
+    url: Annotated[str, Field(pattern="^https?://")]
+    """Base URL: of DICOMweb what `studies` follows on, of Orthanc its root."""
+    authorization_file: Path | None = None
+    """File with the value of the Authorization header, e.g. `Bearer …`. Default: none is sent."""
+    ca_file: Path | None = None
+    """PEM file of the authorities that may have signed the server's certificate. Default: well-known ones."""
+    timeout_s: Seconds = 30.0
+    """Seconds to wait for a connection or for more of an answer. Default 30."""
+    budget_s: Seconds = 60.0
+    """Seconds that it may take for one search for priors, asking and fetching together. Default 60."""
+
+
 class Priors(Section):
     """`[priors]`: how hard earlier studies are looked for."""
 
@@ -170,7 +194,7 @@ class Priors(Section):
     """Seconds for the whole search; what it leaves undone is noted in the result. Default 120."""
     sources: tuple[str, ...] = ()
     """Names of the sources in the order in which they are asked; the node's own store is `local`. Default
-    empty: the own store, then all others as they stand in this file."""
+    empty: the own store, then query_retrieve, dicomweb and orthanc, each as in the file."""
 
 
 class Worker(Section):
@@ -202,6 +226,10 @@ class NodeSettings(Section):
     """Where results go; none: they stay in data_dir."""
     query_retrieve: tuple[QueryRetrieve, ...] = ()
     """Where priors are asked for besides the node's own store."""
+    dicomweb: tuple[WebPeer, ...] = ()
+    """DICOMweb servers that are asked too."""
+    orthanc: tuple[WebPeer, ...] = ()
+    """Orthancs that are asked over their REST interface."""
     priors: Priors = Priors()
     """The search for priors."""
     worker: Worker = Worker()
@@ -226,8 +254,8 @@ class NodeSettings(Section):
         return self
 
     def _peers(self) -> list[str]:
-        """Name the sources of priors other than the own store, in the order of the file."""
-        return [peer.name for peer in self.query_retrieve]
+        """Name the sources of priors other than the own store."""
+        return [peer.name for peer in (*self.query_retrieve, *self.dicomweb, *self.orthanc)]
 
     def with_own_store_only(self) -> Self:
         """Return the same settings, with which nobody else is asked for priors."""
@@ -280,10 +308,12 @@ def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
     node = values.setdefault("node", {})
     if isinstance(node, dict):
         node["data_dir"] = str(folder / str(node.get("data_dir", Node.model_fields["data_dir"].default)))
-    destinations = values.get("destinations")
-    for entry in destinations if isinstance(destinations, list) else ():
-        if isinstance(entry, dict) and isinstance(entry.get("folder"), str):
-            entry["folder"] = str(folder / entry["folder"])
+    for key, fields in PATHS.items():
+        entries = values.get(key)
+        for entry in entries if isinstance(entries, list) else ():
+            for field in fields:
+                if isinstance(entry, dict) and isinstance(entry.get(field), str):
+                    entry[field] = str(folder / entry[field])
 
 
 def _name_ourselves(values: dict[str, Any]) -> None:

@@ -252,6 +252,8 @@ class Refusal:
     """Where the bytes lie in quarantine; None if refused."""
     calling_ae_title: str
     at: datetime
+    sha256: str | None = None
+    """Of the data set in quarantine; None if refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore, ResultStore
 from dicom_node.study import Job, JobId, JobState, Lease, Reason
 from model.reader import Reader
+from worker.contradictions import contradictions
 from worker.delivery import deliver
 from worker.output_profiles import profiles_of
 from worker.request import StudyPreparation
@@ -59,7 +60,8 @@ class Pipeline:
         """Read one study and deliver the results. Safe to run twice."""
         if not self.database.results.of_job(lease.job.job_id):
             results = self._read(lease.job, watch)
-            self.results.keep(lease, results.objects, results.recipients, faults=results.faults)
+            faults = (*results.faults, *contradictions(self.database, lease.job.study_instance_uid))
+            self.results.keep(lease, results.objects, results.recipients, faults=faults)
         hold = self.database.decisions.hold_of(lease.job.job_id)
         if hold is not None and not hold.is_released:
             # A dropped job is never claimed: whoever comes here has one that waits for a person.

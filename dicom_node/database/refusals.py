@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, insert, or_, select, update
 
 from dicom_node.database.connections import Connections
 from dicom_node.database.schema import instances, refusals
 from dicom_node.dimse_status import quarantined_with
 from dicom_node.study import Reason, Refusal, SOPInstanceUID
+
+CONTRADICTING = (Reason.UID_CONFLICT, Reason.PATIENT_MISMATCH)
+"""Why an instance is in quarantine whose study is in doubt with it."""
 
 
 class RefusalRepository:
@@ -38,6 +41,28 @@ class RefusalRepository:
             return [
                 _refusal(row) for row in connection.execute(select(refusals).order_by(refusals.c.refusal_id))
             ]
+
+    def against(self, study_instance_uid: str) -> list[Refusal]:
+        """Return what contradicts a study: another content under one of its UIDs, or another patient's name.
+
+        A SOP Instance UID that two studies claim contradicts both.
+        """
+        of_study = select(instances.c.sop_instance_uid).where(
+            instances.c.study_instance_uid == study_instance_uid
+        )
+        query = (
+            select(refusals)
+            .where(
+                refusals.c.reason.in_([reason.name for reason in CONTRADICTING]),
+                or_(
+                    refusals.c.study_instance_uid == study_instance_uid,
+                    refusals.c.sop_instance_uid.in_(of_study),
+                ),
+            )
+            .order_by(refusals.c.refusal_id)
+        )
+        with self._connections.reading() as connection:
+            return [_refusal(row) for row in connection.execute(query)]
 
     def quarantine_instance(self, sop_instance_uid: SOPInstanceUID, reason: Reason, detail: str) -> None:
         """Take an instance that turned out to be unusable out of its study; its bytes stay where they are."""
@@ -78,4 +103,5 @@ def _refusal(row: Row[Any]) -> Refusal:
         kept_at=None if row.kept_at is None else Path(row.kept_at),
         calling_ae_title=row.calling_ae_title,
         at=row.at,
+        sha256=row.sha256,
     )

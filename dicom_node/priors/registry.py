@@ -8,8 +8,10 @@ from typing import Final
 from dicom_node.database.engine import Database
 from dicom_node.errors import NodeError
 from dicom_node.priors.budget import BudgetedSource
+from dicom_node.priors.dicomweb import dicomweb_sources
 from dicom_node.priors.identity import names_a_patient
 from dicom_node.priors.local import LocalSource, candidate_of
+from dicom_node.priors.orthanc import orthanc_sources
 from dicom_node.priors.query_retrieve import query_retrieve_sources
 from dicom_node.priors.relevance import Judgement, judge
 from dicom_node.priors.source import Candidate, PriorSource
@@ -30,6 +32,8 @@ def _local(settings: NodeSettings, database: Database, store: InstanceStore) -> 
 PRIOR_SOURCES: Final[dict[str, SourceBuilder]] = {
     OWN_STORE: _local,
     "query_retrieve": query_retrieve_sources,
+    "dicomweb": dicomweb_sources,
+    "orthanc": orthanc_sources,
 }
 """Kinds of sources in the order in which they are asked unless `priors.sources` names another."""
 NO_PATIENT_ID: Final = "The study has no Patient ID that tells patients apart: no prior was looked for."

@@ -64,7 +64,7 @@ def test_pictures_show_more_than_the_bare_image(
         assert coloured > 500, picture.name
 
 
-def test_logs_hold_no_identity_and_no_report_text(
+def test_X06_logs_hold_no_identity_and_no_report_text(
     run: Run,
 ) -> None:
     done, folder = run

@@ -12,6 +12,7 @@ from dicom_node.settings import (
     Node,
     Priors,
     QueryRetrieve,
+    WebPeer,
     Worker,
 )
 from worker.conformance_statement.markdown import Chapter
@@ -21,6 +22,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[broker]": Broker,
     "[[destinations]]": Destination,
     "[[query_retrieve]]": QueryRetrieve,
+    "[[dicomweb]]": WebPeer,
+    "[[orthanc]]": WebPeer,
     "[priors]": Priors,
     "[worker]": Worker,
 }

@@ -6,7 +6,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_node.dimse_status import PROCESSING_FAILURE, QUARANTINED_WITH, REFUSED_WITH
 from dicom_node.instance_look_up import RESULT_CLASSES
-from dicom_node.priors.description import SERIES_KEYS, STUDY_KEYS
+from dicom_node.priors.description import IMAGE_KEYS, PROCEDURES, SERIES_KEYS, STUDY_KEYS
 from dicom_node.priors.query_retrieve import FIND, GET, MOVE
 from dicom_node.routing import READABLE_CLASSES
 from dicom_node.scp import ASSOCIATION_TIMEOUT_S
@@ -152,13 +152,22 @@ def _query_retrieve(chapter: Chapter) -> None:
     )
     chapter.say(
         "Priors are asked for at STUDY level with the keys",
-        f"{', '.join(STUDY_KEYS)},",
+        f"{', '.join((*STUDY_KEYS, PROCEDURES))},",
         "and described at SERIES level with",
         f"{', '.join(SERIES_KEYS)}.",
         "Of these PatientID (single value) or StudyInstanceUID is matched; the others are returned. C-GET is",
         "tried first, with SCP/SCU role selection for the storage classes; where it fails, C-MOVE to our own",
-        "AE title. Fetched are the classes that are read (4.2.1). `results show` asks at IMAGE level by SOP",
-        "Instance UID alone and fetches by C-GET one instance, of those or of these classes:",
+        "AE title; `retrieve` forbids either. Fetched are the classes that are read (4.2.1). `results show`",
+        "asks at IMAGE level by SOP Instance UID alone and fetches by C-GET one instance, of those or of",
+        "these classes:",
     )
     chapter.table(_UID, ((named(uid), uid) for uid in RESULT_CLASSES))
     chapter.say("No extended negotiation; C-CANCEL is not sent.")
+    chapter.section("2.4", "PRIORS: DICOMweb as user agent")
+    chapter.say(
+        "QIDO-RS (PS3.18 10.6) for studies by PatientID, then for the series of each, with an `includefield`",
+        f"for each of the keys above and {', '.join(IMAGE_KEYS)}; `application/dicom+json` is accepted.",
+        "WADO-RS (10.4) for single instances of the classes that are read, as `multipart/related` with",
+        "`application/dicom` in any transfer syntax. TLS with verification of the server; an Authorization",
+        "header as configured. Orthanc may be asked over its own REST interface instead.",
+    )

@@ -153,3 +153,38 @@ class OrthancProcess:
         assert self.process is not None
         self.process.terminate()
         self.process.wait(PATIENCE_S)
+
+
+@dataclass
+class DcmqrscpProcess:
+    """DCMTK's archive with an empty store that knows the node."""
+
+    folder: Path
+    node_port: int
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "dcmqrscp"
+
+    def start(self) -> "DcmqrscpProcess":
+        self.store.mkdir()
+        config = self.folder / "dcmqrscp.cfg"
+        config.write_text(
+            f"NetworkTCPPort = {self.port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n"
+            f"HostTable BEGIN\nnode = (MEDVERSA, 127.0.0.1, {self.node_port})\nHostTable END\n"
+            "VendorTable BEGIN\nVendorTable END\n"
+            f"AETable BEGIN\nDCMQRSCP {self.store} RW (200, 1024mb) ANY\nAETable END\n"
+        )
+        with (self.folder / "dcmqrscp.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                ["dcmqrscp", "-c", str(config)], stdout=log, stderr=log, env=ENVIRONMENT
+            )
+        wait_until_listening(self.port, self.process)
+        return self
+
+    def stop(self) -> None:
+        assert self.process is not None
+        self.process.terminate()
+        self.process.wait(PATIENCE_S)

@@ -1,0 +1,161 @@
+"""What sources that speak HTTP share: a client, its errors, and files that go straight into the intake."""
+
+import ssl
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from email.message import Message
+from io import BytesIO
+from typing import Final
+
+import httpx
+from pydicom.filereader import read_dataset
+
+from dicom_node.admission import StoreCommand
+from dicom_node.errors import PeerError, SettingsError, UnreachableError
+from dicom_node.file_meta import GROUP_LENGTH, PREAMBLE
+from dicom_node.intake import Intake
+from dicom_node.priors.description import text
+from dicom_node.settings import WebPeer
+from dicom_node.study import Origin
+
+MOST_HEAD: Final = 1 << 16
+"""Bytes in which the head of a part or of a file must end."""
+MOST_STUDIES: Final = 200
+"""Studies of one patient that are looked at; who answers more has not understood the Patient ID."""
+
+
+@contextmanager
+def connected(peer: WebPeer) -> Generator[httpx.Client, None, None]:
+    """Hold a client for requests relative to the peer's URL.
+
+    Raises:
+        UnreachableError: the peer is not there, does not answer in time or breaks off.
+        PeerError: it answers with a failure, or with what cannot be read.
+        SettingsError: a file that the settings name cannot be read.
+    """
+    # `from None`: the library's messages quote the URL, and that of a query holds the Patient ID.
+    try:
+        with httpx.Client(
+            base_url=peer.url.rstrip("/") + "/",
+            headers=_authorization(peer),
+            timeout=peer.timeout_s,
+            verify=_trusted(peer),
+        ) as client:
+            yield client
+    except httpx.HTTPStatusError as exc:
+        raise PeerError(f"{peer.name} answers with HTTP status {exc.response.status_code}") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        raise UnreachableError(f"{peer.name} does not answer ({type(exc).__name__})") from None
+    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise PeerError(f"the answer of {peer.name} cannot be read ({type(exc).__name__})") from None
+
+
+def _authorization(peer: WebPeer) -> dict[str, str]:
+    if peer.authorization_file is None:
+        return {}
+    try:
+        return {"Authorization": peer.authorization_file.read_text(encoding="ascii").strip()}
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"{peer.name}: the authorization_file cannot be read") from exc
+
+
+def _trusted(peer: WebPeer) -> ssl.SSLContext | bool:
+    if peer.ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=peer.ca_file)
+    except OSError as exc:
+        raise SettingsError(f"{peer.name}: the ca_file cannot be read") from exc
+
+
+def fetch_file(client: httpx.Client, url: str, intake: Intake, ae_title: str, **headers: str) -> None:
+    """Get one DICOM file (PS3.10), alone or as the one part of a multipart answer, and hand it to the intake.
+
+    What the intake thinks of it is written down there. Memory stays flat however large the file.
+
+    Raises:
+        PeerError: the answer is no DICOM file, or broke off.
+    """
+    with client.stream("GET", url, headers=headers) as response:
+        response.raise_for_status()
+        body = only_part(response.iter_bytes(), response.headers.get("Content-Type", ""))
+        _take(body, intake, ae_title)
+
+
+def only_part(chunks: Iterator[bytes], content_type: str) -> Iterator[bytes]:
+    """Yield the first part of a multipart body (RFC 2046 5.1); of another type, the body itself.
+
+    Raises:
+        PeerError: the part has no end.
+    """
+    header = Message()
+    header["Content-Type"] = content_type
+    boundary = header.get_boundary()
+    if boundary is None:
+        yield from chunks
+        return
+    closing = b"\r\n--" + boundary.encode("ascii", "replace")
+    pending, is_head = b"", True
+    for chunk in chunks:
+        pending += chunk
+        if is_head:
+            _, blank, rest = pending.partition(b"\r\n\r\n")
+            if len(pending) > MOST_HEAD and not blank:
+                raise PeerError("the answer is no multipart message")
+            if not blank:
+                continue
+            pending, is_head = rest, False
+        body, end, _ = pending.partition(closing)
+        if end:
+            yield body
+            for _ in chunks:  # read to the end, so that the connection can be used again
+                pass
+            return
+        kept = len(closing) - 1
+        yield pending[:-kept]
+        pending = pending[-kept:]
+    raise PeerError("the answer broke off")
+
+
+def _take(chunks: Iterable[bytes], intake: Intake, ae_title: str) -> None:
+    head, reception = b"", None
+    try:
+        for chunk in chunks:
+            if reception is not None:
+                reception.write(chunk)
+                continue
+            head += chunk
+            end = _end_of_meta(head)
+            if end is not None:
+                reception = intake.begin(_command(head[:end], ae_title))
+                reception.write(head[end:])
+        if reception is None:
+            raise PeerError("the answer holds no DICOM file")
+    except (httpx.HTTPError, PeerError):
+        if reception is not None:
+            reception.abort()
+        raise
+    reception.finish()
+
+
+def _end_of_meta(head: bytes) -> int | None:
+    """Return where the data set begins; None while the file meta information (PS3.10 7.1) is not complete."""
+    start = len(PREAMBLE)
+    if len(head) < start + GROUP_LENGTH.size:
+        return None
+    group, element, _, _, length = GROUP_LENGTH.unpack_from(head, start)
+    if head[start - 4 : start] != b"DICM" or (group, element) != (2, 0) or length > MOST_HEAD:
+        raise PeerError("the answer is no DICOM file")
+    end = start + GROUP_LENGTH.size + length
+    return end if len(head) >= end else None
+
+
+def _command(head: bytes, ae_title: str) -> StoreCommand:
+    meta = read_dataset(BytesIO(head[len(PREAMBLE) :]), is_implicit_VR=False, is_little_endian=True)
+    return StoreCommand(
+        sop_class_uid=text(meta, "MediaStorageSOPClassUID"),
+        sop_instance_uid=text(meta, "MediaStorageSOPInstanceUID"),
+        transfer_syntax_uid=text(meta, "TransferSyntaxUID"),
+        calling_ae_title=ae_title,
+        origin=Origin.RETRIEVED,
+    )

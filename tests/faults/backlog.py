@@ -1,0 +1,56 @@
+"""Many jobs at once in an index, and the messages about them in a real Redis."""
+
+import base64
+import json
+from datetime import timedelta
+
+import redis
+from sqlalchemy import insert
+
+from dicom_node.database.engine import Database
+from dicom_node.database.schema import jobs, studies
+from dicom_node.dispatch import QUEUE
+from dicom_node.study import JobState, StudyState
+
+
+def add_jobs(
+    database: Database,
+    count: int,
+    state: JobState = JobState.QUEUED,
+    *,
+    leased_for_s: float | None = None,
+) -> list[int]:
+    """Write complete studies with a job each, as they lie in an index; return the numbers of the jobs."""
+    now = database.connections.now()
+    first = max((job.job_id for job in database.jobs.all()), default=0) + 1
+    numbers = list(range(first, first + count))
+    study = {
+        **dict.fromkeys(("study_date", "study_time", "patient_id", "issuer_of_patient_id"), ""),
+        **dict.fromkeys(("patient_birth_date", "patient_sex"), ""),
+        **dict.fromkeys(("first_received_at", "last_received_at"), now),
+    }
+    job = {
+        "state": state,
+        "attempts": 0 if state is JobState.QUEUED else 1,
+        "lease_until": None if leased_for_s is None else now + timedelta(seconds=leased_for_s),
+        **dict.fromkeys(("not_before", "created_at", "changed_at"), now),
+    }
+    with database.connections.writing() as connection:
+        named = {"revision": 1, "state": StudyState.COMPLETE, **study}
+        connection.execute(insert(studies), [{"study_instance_uid": f"2.25.{n}", **named} for n in numbers])
+        rows = [{"job_id": n, "study_instance_uid": f"2.25.{n}", "revision": 1, **job} for n in numbers]
+        connection.execute(insert(jobs), rows)
+    return numbers
+
+
+def messages_in(url: str) -> int:
+    """Count the messages that wait in a broker."""
+    with redis.Redis.from_url(url) as client:
+        return int(client.llen(QUEUE))
+
+
+def job_ids_in(url: str) -> list[int]:
+    """Return the job numbers of the messages that wait in a broker, the oldest first."""
+    with redis.Redis.from_url(url) as client:
+        messages = [json.loads(message) for message in client.lrange(QUEUE, 0, -1)]
+    return [json.loads(base64.b64decode(message["body"]))[0][0] for message in reversed(messages)]

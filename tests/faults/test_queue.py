@@ -1,0 +1,128 @@
+"""A broker that is away or forgets everything, and a backlog of thousands: the rows are the truth."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+
+from dicom_node.database.engine import Database, open_database
+from dicom_node.dispatch import Dispatcher
+from dicom_node.settings import NodeSettings
+from dicom_node.study import JobState
+from tests.driving import wait_until
+from tests.faults.backlog import add_jobs, job_ids_in, messages_in
+from tests.faults.raw_peer import echo
+from tests.integration.dicom_node.programs import NodeProcess
+from tests.unit.dicom_node.conftest import TurnedClock
+from worker.demo.servers import Program, find_program, start_redis
+
+pytestmark = pytest.mark.skipif(find_program("redis-server") is None, reason="Redis is not installed")
+
+PATIENCE_S = 500
+"""On a busy machine; on a quiet one the backlog is sent in half a minute."""
+QUEUED, RUNNING, DELIVERING = 5000, 200, 50
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[tuple[Program, str]]:
+    program, url = start_redis(tmp_path / "redis")
+    yield program, url
+    program.stop()
+
+
+@pytest.fixture
+def clock() -> TurnedClock:
+    return TurnedClock()
+
+
+@pytest.fixture
+def index(tmp_path: Path, clock: TurnedClock) -> Iterator[Database]:
+    with closing(open_database(f"sqlite:///{tmp_path}/node.sqlite", clock)) as database:
+        yield database
+
+
+def dispatcher(folder: Path, url: str, index: Database) -> Dispatcher:
+    settings = {"node": {"data_dir": str(folder)}, "broker": {"url": url}}
+    return Dispatcher(NodeSettings.model_validate(settings), index)
+
+
+def restart(program: Program, url: str) -> None:
+    """Start a killed Redis again, and wait until it answers."""
+    program.start()
+    with redis.Redis.from_url(url) as client:
+        program.wait_until(lambda: answers(client))
+
+
+def answers(client: "redis.Redis") -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def test_Q01_jobs_that_met_no_broker_are_sent_when_it_is_back(
+    tmp_path: Path, broker: tuple[Program, str], index: Database
+) -> None:
+    program, url = broker
+    program.kill()
+    numbers = add_jobs(index, 20)
+    sending = dispatcher(tmp_path, url, index)
+
+    sending.sweep()
+    assert {job.state for job in index.jobs.all()} == {JobState.QUEUED}
+    restart(program, url)
+    sending.sweep()
+
+    assert job_ids_in(url) == numbers
+
+
+@pytest.mark.parametrize("how", ["kill -9", "FLUSHALL"])
+def test_Q02_five_hundred_messages_that_a_broker_lost_are_sent_again(
+    tmp_path: Path, broker: tuple[Program, str], index: Database, clock: TurnedClock, how: str
+) -> None:
+    program, url = broker
+    numbers = add_jobs(index, 500)
+    sending = dispatcher(tmp_path, url, index)
+    sending.sweep()
+    assert job_ids_in(url) == numbers
+
+    if how == "FLUSHALL":
+        with redis.Redis.from_url(url) as client:
+            client.flushall()
+    else:
+        program.kill()
+        restart(program, url)
+    assert job_ids_in(url) == []
+    clock.turn(61)
+    sending.sweep()
+
+    assert job_ids_in(url) == numbers
+
+
+@pytest.mark.timeout(600)
+def test_O04_cold_start_with_a_backlog_serves_at_once_and_sends_each_job_once_in_order(
+    tmp_path: Path, broker: tuple[Program, str]
+) -> None:
+    _, url = broker
+    node = NodeProcess(tmp_path, extra=f'resend_after_s = 3600\n[broker]\nurl = "{url}"\n')
+    node.data_dir.mkdir()
+    with closing(open_database(f"sqlite:///{node.data_dir}/node.sqlite")) as index:
+        due = add_jobs(index, QUEUED)
+        add_jobs(index, RUNNING // 2, JobState.RUNNING, leased_for_s=3600)
+        due += add_jobs(index, RUNNING // 2, JobState.RUNNING, leased_for_s=-1)
+        due += add_jobs(index, DELIVERING, JobState.DELIVERING, leased_for_s=-1)
+
+        node.start()
+        try:
+            assert echo(node.port) == 0x0000
+            wait_until(lambda: messages_in(url) >= len(due), PATIENCE_S, "every due job is sent")
+        finally:
+            assert node.stop() == 0
+        assert job_ids_in(url) == due
+        states = [job.state for job in index.jobs.all()]
+
+    assert states.count(JobState.QUEUED) == QUEUED + RUNNING // 2
+    assert states.count(JobState.RUNNING) == RUNNING // 2
+    assert states.count(JobState.DELIVERING) == DELIVERING

@@ -1,0 +1,125 @@
+"""A disk that is full and a process that is killed: what was answered stays, what was not leaves no trace."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from pydicom.uid import generate_uid
+
+from dicom_node.database.engine import open_database
+from dicom_node.study import JobState
+from tests.faults.life import POINTS, settings_in
+from tests.faults.raw_peer import RawPeer
+from tests.integration.dicom_node.programs import NodeProcess, run
+from tests.unit.dicom_node.arrivals import dataset
+from worker.demo.phantom_studies import WrittenStudy
+
+PIXELS = 80_000
+PAGE = 8192
+
+
+class SmallDiskNode(NodeProcess):
+    """A node whose received instances lie on a disk of one megabyte, which only it sees by its name."""
+
+    def command(self, name: str, *arguments: str) -> list[str]:
+        command = super().command(name, *arguments)
+        if name != "serve":
+            return command
+        script = f'mount -t tmpfs -o size=1m tmpfs "{self.data_dir}/instances" && exec "$@"'
+        return ["unshare", "-Urm", "sh", "-c", script, "sh", *command]
+
+    @property
+    def disk(self) -> Path:
+        assert self.process is not None
+        return Path(f"/proc/{self.process.pid}/root{self.data_dir}/instances")
+
+    @property
+    def free_bytes(self) -> int:
+        found = os.statvfs(self.disk)
+        return found.f_bavail * found.f_frsize
+
+    def leave(self, count: int) -> None:
+        """Fill the disk up to a rest of `count` bytes."""
+        (self.disk / "filler").unlink(missing_ok=True)
+        (self.disk / "filler").write_bytes(bytes(self.free_bytes - count))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDiskNode]:
+    if run("unshare", "-Urm", "mount", "-t", "tmpfs", "tmpfs", str(tmp_path)).returncode != 0:
+        pytest.skip("no file system may be mounted here, not even in a namespace of one's own")
+    node = SmallDiskNode(tmp_path, extra="min_free_bytes = 0\n", quiet_period_s=600)
+    (node.data_dir / "instances").mkdir(parents=True)
+    node.start()
+    yield node
+    assert node.stop() == 0
+
+
+def test_S01_disk_that_fills_within_an_object_costs_that_object_only(small_disk: SmallDiskNode) -> None:
+    study = generate_uid()
+    with RawPeer(small_disk.port) as peer:
+        peer.associate()
+        first = dataset(StudyInstanceUID=study, PixelData=bytes(PIXELS))
+        assert peer.store(first) == 0x0000
+        free = small_disk.free_bytes
+        refused = [dataset(StudyInstanceUID=study, PixelData=bytes(PIXELS)) for _ in range(10)]
+        for part, ds in enumerate(refused):
+            small_disk.leave(part * PAGE)
+            assert peer.store(ds) == 0xA700, part
+            assert small_disk.free_bytes == part * PAGE
+        (small_disk.disk / "filler").unlink()
+        assert small_disk.free_bytes == free
+        assert peer.store(refused[0]) == 0x0000
+
+    with closing(open_database(f"sqlite:///{small_disk.data_dir}/node.sqlite")) as index:
+        kept = {each.sop_instance_uid: each for each in index.instances.of_study(study)}
+        assert set(kept) == {first.SOPInstanceUID, refused[0].SOPInstanceUID}
+        for each in kept.values():
+            path = small_disk.disk / each.path.relative_to(small_disk.data_dir / "instances")
+            assert hashlib.sha256(path.read_bytes()[-each.size :]).hexdigest() == each.sha256
+        assert Counter(refusal.reason.name for refusal in index.refusals.all()) == {"DISK_FULL": 10}
+
+
+@pytest.fixture(scope="module")
+def lives(
+    tmp_path_factory: pytest.TempPathFactory, phantoms: dict[str, WrittenStudy]
+) -> tuple[Path, dict[str, list[int]]]:
+    """The folder of each killed life, and how its two processes ended."""
+    folder = tmp_path_factory.mktemp("lives")
+    files = [str(path) for path in phantoms["skin lesion"].files]
+    command = [sys.executable, "-m", "tests.faults.life", str(folder), *files]
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=root)
+    return folder, json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_S05_life_that_was_killed_anywhere_ends_in_one_set_of_results(
+    lives: tuple[Path, dict[str, list[int]]], point: str
+) -> None:
+    folder, statuses = lives[0] / point, lives[1]
+    assert statuses[point] == [-signal.SIGKILL, 0]
+
+    with closing(open_database(settings_in(folder).node.database_url)) as index:
+        for uid in set((folder / "ledger").read_text().split()):
+            kept = index.instances.get(uid)
+            assert kept is not None
+            assert hashlib.sha256(kept.path.read_bytes()[-kept.size :]).hexdigest() == kept.sha256
+        (job,) = index.jobs.all()
+        assert job.state is JobState.DONE, (job.reason, job.detail)
+        results = index.results.of_job(job.job_id)
+        folders = (folder / "data/instances").iterdir()
+        known = {path for hour in folders for path in index.instances.files_in(hour)}
+        frozen = {result.sop_instance_uid: result.path.read_bytes() for result in results}
+    assert {path.stem: path.read_bytes() for path in (folder / "delivered").iterdir()} == frozen
+    left = {path for path in (folder / "data/instances").rglob("*.dcm") if path.stat().st_size}
+    assert left <= known

@@ -299,6 +299,7 @@ def test_T07_two_thousand_mutated_conversations_harm_nobody(node: NodeProcess) -
         with suppress(ConnectionError), RawPeer(node.port, f"127.0.0.{2 + number % 200}") as peer:
             peer.socket.sendall(stream)
             peer.socket.shutdown(1)
+            assert peer.is_closed_by_peer()
         if number % 100 == 0:
             assert echo(node.port) == 0x0000
 

@@ -20,7 +20,6 @@ from model.training.encoder_lessons import (
     covers,
     dense_loss,
 )
-from model.training.language_lessons import Places
 from model.training.losses import box_loss
 from model.training.phantoms.truth import ChestView, FindingTruth
 from model.training.planar_pool import MASK_SIDE, SLOTS, PlanarTruth, normalised, pool_of
@@ -139,16 +138,3 @@ def test_encoder_tells_grey_levels_of_even_patches_apart() -> None:
         tokens, _ = encoder.embeddings(normalised(levels))
     dark, bright = tokens[:, 0]
     assert torch.cosine_similarity(dark, bright, dim=0) < 0.99
-
-
-def test_places_are_row_and_column_of_each_token() -> None:
-    places = Places(TINY)
-    side = TINY.visual_side
-    states = torch.zeros(2 * side**2, TINY.hidden)
-    for n in range(len(states)):  # a state that holds its row and column, of the second image too
-        states[n, n % side**2 // side] = states[n, side + n % side] = 20
-    with torch.no_grad():
-        places.head.weight.zero_()
-        places.head.bias.zero_()
-        places.head.weight[: 2 * side, : 2 * side] = torch.eye(2 * side)
-    assert places.loss(states).item() == pytest.approx(0, abs=1e-4)

@@ -15,6 +15,8 @@ large matrix product reaches in the same run (or of `--peak-tflops`). For seven 
 """
 
 import argparse
+import ctypes
+import gc
 import resource
 import statistics
 import tempfile
@@ -277,6 +279,8 @@ def forget_peak(device: torch.device) -> int:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed would be used again, and no peak be seen
     Path("/proc/self/clear_refs").write_text("5")
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 

@@ -102,6 +102,7 @@ class StorageSCP:
 
         def begin(command: CommandSet, context_id: int) -> _Receiving:
             # The library offers only a list.
+            # Not checked: pynetdicom has no public way.
             context = assoc._accepted_cx[context_id]  # pyright: ignore[reportPrivateUsage]
             store = StoreCommand(
                 sop_class_uid=text(command, AFFECTED_SOP_CLASS_UID),

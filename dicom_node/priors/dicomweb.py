@@ -8,13 +8,12 @@ from pydicom import Dataset
 
 from dicom_node.admission import Patient
 from dicom_node.database.engine import Database
-from dicom_node.intake import Intake
 from dicom_node.priors.description import IMAGE_KEYS, PROCEDURES, SERIES_KEYS, STUDY_KEYS, described, text
 from dicom_node.priors.local import readable_instances
 from dicom_node.priors.source import Candidate
-from dicom_node.priors.web import MOST_STUDIES, connected, fetch_file
+from dicom_node.priors.web import MOST_STUDIES, WebSource, connected, fetch_file
 from dicom_node.routing import READABLE_CLASSES
-from dicom_node.settings import NodeSettings, WebPeer
+from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore
 from dicom_node.study import Instance
 from dicom_node.uids import is_uid
@@ -30,21 +29,11 @@ def dicomweb_sources(
     settings: NodeSettings, database: Database, store: InstanceStore
 ) -> Sequence["DicomWebSource"]:
     """Build one source for each `[[dicomweb]]`."""
-    intake = Intake(store, database, settings.node.min_free_bytes)
-    own = settings.node.ae_title
-    return [DicomWebSource(peer, own, database, intake) for peer in settings.dicomweb]
+    return DicomWebSource.built(settings.dicomweb, settings, database, store)
 
 
-class DicomWebSource:
+class DicomWebSource(WebSource):
     """One server."""
-
-    def __init__(self, peer: WebPeer, own_ae_title: str, database: Database, intake: Intake) -> None:
-        self.name = peer.name
-        self.budget_s = peer.budget_s
-        self._peer = peer
-        self._own_ae_title = own_ae_title
-        self._database = database
-        self._intake = intake
 
     def candidates(self, patient: Patient) -> list[Candidate]:
         with connected(self._peer) as client:

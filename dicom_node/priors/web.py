@@ -5,23 +5,45 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from email.message import Message
 from io import BytesIO
-from typing import Final
+from typing import Final, Self
 
 import httpx
 from pydicom.filereader import read_dataset
 
 from dicom_node.admission import StoreCommand
+from dicom_node.database.engine import Database
 from dicom_node.errors import PeerError, SettingsError, UnreachableError
 from dicom_node.file_meta import GROUP_LENGTH, PREAMBLE
 from dicom_node.intake import Intake
 from dicom_node.priors.description import text
-from dicom_node.settings import WebPeer
+from dicom_node.settings import NodeSettings, WebPeer
+from dicom_node.storage import InstanceStore
 from dicom_node.study import Origin
 
 MOST_HEAD: Final = 1 << 16
 """Bytes in which the head of a part or of a file must end."""
 MOST_STUDIES: Final = 200
 """Studies of one patient that are looked at; who answers more has not understood the Patient ID."""
+
+
+class WebSource:
+    """What a source needs to ask a server by HTTP and to take its files in as if they had been sent."""
+
+    def __init__(self, peer: WebPeer, own_ae_title: str, database: Database, intake: Intake) -> None:
+        self.name = peer.name
+        self.budget_s = peer.budget_s
+        self._peer = peer
+        self._own_ae_title = own_ae_title
+        self._database = database
+        self._intake = intake
+
+    @classmethod
+    def built(
+        cls, peers: Iterable[WebPeer], settings: NodeSettings, database: Database, store: InstanceStore
+    ) -> list[Self]:
+        """Build one source for each of the configured peers."""
+        intake = Intake(store, database, settings.node.min_free_bytes)
+        return [cls(peer, settings.node.ae_title, database, intake) for peer in peers]
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class _Handler(RequestHandler):
     def _create_association(self) -> Association:
         server = cast(Listener, self.server)  # nobody else makes this handler
         assoc = AcceptedAssociation(self.ae, server.begin_on, partial(server.ended, self.client_address[0]))
-        assoc._server = server  # pyright: ignore[reportPrivateUsage]
+        assoc._server = server  # pyright: ignore[reportPrivateUsage] (as pynetdicom itself does)
         assoc.name = f"AcceptorThread@{self.client_address[0]}:{self.client_address[1]}"
         assoc.set_socket(GuardedSocket(assoc, self.request))
         assoc.acceptor.maximum_length = self.ae.maximum_pdu_size

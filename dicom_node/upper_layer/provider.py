@@ -295,9 +295,11 @@ class StreamingProvider(DULServiceProvider):
         value = [fragment.context_id, bytes((control,)) + bytes(fragment.content)]
         primitive = P_DATA()
         # It takes lists only, whatever its annotation says.
+        # Not checked: its type is declared too narrow.
         primitive.presentation_data_value_list = [value]  # pyright: ignore[reportAttributeAccessIssue]
         self.assoc.dimse.receive_primitive(primitive)
 
     def _is_accepted(self, context_id: int) -> bool:
         # The library offers only a list.
+        # Not checked: pynetdicom has no public way.
         return context_id in self.assoc._accepted_cx  # pyright: ignore[reportPrivateUsage]

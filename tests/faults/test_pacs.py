@@ -60,6 +60,7 @@ def test_P04_lost_answer_leads_to_the_same_bytes_under_the_same_uid_once_more(
     job_id = bench.file(phantoms["skin lesion"].files)
     lease = bench.database.jobs.claim(job_id, "x", 60)
     assert lease is not None
+    # Not checked: the step alone, without delivery.
     objects = bench.pipeline._read(lease.job, Stopwatch()).objects  # pyright: ignore[reportPrivateUsage]
     results = bench.pipeline.results.keep(lease, objects)
 

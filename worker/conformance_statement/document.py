@@ -36,7 +36,8 @@ def _overview() -> Chapter:
             *((named(uid), "yes", "yes") for uid in sent_classes()),
             ("Study Root Query/Retrieve: FIND, GET, MOVE", "yes", "no"),
             ("Storage Commitment, Modality Worklist, MPPS, Print", "no", "no"),
-            ("DICOMweb", "no", "no"),
+            ("DICOMweb: QIDO-RS and WADO-RS, for priors", "yes", "no"),
+            ("DICOMweb: STOW-RS", "no", "no"),
         ),
     )
     return chapter

@@ -78,6 +78,7 @@ class Search:
 
     def archive(self, name: str, *holds: Dataset, **more: object) -> FakeArchive:
         sender = Sender(self.intake, origin=Origin.RETRIEVED)
+        # Not checked: a fake of that interface.
         self.archives.append(FakeArchive(name, self.database, sender, holds, **more))  # type: ignore[arg-type]
         return self.archives[-1]
 
@@ -211,6 +212,7 @@ def test_whole_search_has_a_budget_too(search: Search) -> None:
 def test_error_of_our_own_is_not_taken_for_one_of_the_source(search: Search) -> None:
     archive = search.archive("A")
     archive.holds = [Dataset()]
+    # Not checked: a fault put in on purpose.
     archive.candidates = lambda patient: 1 // 0  # type: ignore[method-assign,assignment,return-value]
 
     with pytest.raises(ZeroDivisionError):

@@ -16,6 +16,7 @@ KNOWN = (*CHEST_FINDINGS, *CHEST_STRUCTURES, *CHEST_ORGANS, *ABDOMINAL_ORGANS, "
 
 def asked(modality: Modality, form: Form, times: int, **filled: object) -> list[str]:
     rng = np.random.default_rng(0)
+    # Not checked: keywords of `ask`.
     return [ask(modality, form, rng, **filled) for _ in range(times)]  # pyright: ignore[reportArgumentType]
 
 

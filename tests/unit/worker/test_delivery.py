@@ -45,6 +45,7 @@ def read(tmp_path: Path, phantoms: dict[str, WrittenStudy]) -> Iterator[tuple[Be
     job_id = bench.file(phantoms["chest, current"].files)
     lease = bench.database.jobs.claim(job_id, "x", 60)
     assert lease is not None
+    # Not checked: the step alone, without delivery.
     results = bench.pipeline._read(lease.job, Stopwatch())  # pyright: ignore[reportPrivateUsage]
     bench.pipeline.results.keep(lease, results.objects)
     yield bench, job_id

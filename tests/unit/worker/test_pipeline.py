@@ -147,6 +147,7 @@ def test_same_job_in_another_store_gives_the_same_bytes(
         pinned = type(job)(
             **{name: getattr(lease.job, name) for name in job.__slots__} | {"created_at": when}
         )
+        # Not checked: the step alone, without delivery.
         objects = each.pipeline._read(pinned, Stopwatch())  # pyright: ignore[reportPrivateUsage]
         results = each.pipeline.results.keep(lease, objects.objects)
         digests.append([result.sha256 for result in results])

@@ -42,7 +42,7 @@ def chest_record(number: int, **facts: object) -> Record:
         Modality.CXR,
         (RecordImage("chest.png", "PA", spacing_mm=(2.0, 0.5)),),
         (RecordImage("chest.png", "PA"),),
-        **{**told, **facts},  # pyright: ignore[reportArgumentType]
+        **{**told, **facts},  # pyright: ignore[reportArgumentType] (fields of a frozen record)
     )
 
 

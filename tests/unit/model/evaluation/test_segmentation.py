@@ -39,6 +39,7 @@ def _monai(measure: object, found: Mask, true: Mask, **options: object) -> float
     with warnings.catch_warnings():
         # MONAI 1.6 warns of an argument that it passes itself.
         warnings.simplefilter("ignore", FutureWarning)
+        # Not checked: MONAI types it as a tensor or a list.
         return float(measure(*tensors, include_background=True, **options))  # pyright: ignore[reportCallIssue]
 
 

@@ -72,7 +72,7 @@ def test_mistake_is_named(tmp_path: Path, line: str, said: str) -> None:
 def test_plan_cannot_be_changed(tmp_path: Path) -> None:
     plan = read_plan(_written(tmp_path, LEAST))
     with pytest.raises(ValueError, match="frozen"):
-        plan.steps = 11  # pyright: ignore[reportAttributeAccessIssue]
+        plan.steps = 11  # pyright: ignore[reportAttributeAccessIssue] (that it cannot be set is the test)
 
 
 def test_example_is_a_plan() -> None:

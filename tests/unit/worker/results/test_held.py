@@ -5,17 +5,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from pydicom import Dataset, dcmread
 
 from dicom_node.cli import main
 from dicom_node.study import DeliveryState, JobId, JobState, Reason
 from tests.builders import Bench, make_bench
 from tests.fakes import FakeFamily
+from tests.results_command import run
 from worker import result_objects
 from worker.demo.phantom_studies import WrittenStudy
 from worker.request import StudyPreparation
-from worker.results.commands import results
 
 FAULT = "SR: a finding is not said, or not with its side"
 
@@ -38,12 +38,6 @@ def job_id(bench: Bench, phantoms: dict[str, WrittenStudy]) -> JobId:
     job_id = bench.file(phantoms["chest, current"].files)
     bench.pipeline.take(job_id)
     return job_id
-
-
-def run(bench: Bench, *arguments: str) -> Result:
-    config = bench.delivered.parent / "node.toml"
-    config.write_text(f'[node]\ndata_dir = "{bench.pipeline.settings.node.data_dir}"\n', encoding="utf-8")
-    return CliRunner().invoke(results, [*arguments, "--config", str(config)])
 
 
 def delivered(bench: Bench) -> list[Path]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from pydicom import Dataset, dcmread
 
 from dicom_node.settings import Destination
@@ -15,10 +15,10 @@ from dicom_node.study import DeliveryState, JobId, JobState, Reason
 from tests.builders import Bench, make_bench
 from tests.conftest import ROOT
 from tests.fakes import FakeFamily
+from tests.results_command import run
 from worker import result_objects
 from worker.demo.phantom_studies import WrittenStudy
 from worker.request import StudyPreparation
-from worker.results.commands import results
 
 KEY_OBJECTS = "1.2.840.10008.5.1.4.1.1.88.59"
 
@@ -36,12 +36,6 @@ def job_id(bench: Bench, phantoms: dict[str, WrittenStudy]) -> JobId:
     job_id = bench.file(phantoms["skin lesion"].files)
     bench.pipeline.take(job_id)
     return job_id
-
-
-def run(bench: Bench, *arguments: str) -> Result:
-    config = bench.delivered.parent / "node.toml"
-    config.write_text(f'[node]\ndata_dir = "{bench.pipeline.settings.node.data_dir}"\n', encoding="utf-8")
-    return CliRunner().invoke(results, [*arguments, "--config", str(config)])
 
 
 def withdraw(bench: Bench, what: str, *more: str) -> Result:

@@ -22,7 +22,7 @@ there is one, else in as many processes as are given, each of which takes its pa
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,7 @@ from model.families.medversa_networks.tokenizer import MedVersaTokenizer, train_
 from model.reading import ABDOMINAL_ORGANS, Modality, Task
 from model.training.curriculum import Curriculum, gather
 from model.training.datasets.phantoms import Shard, draw_all, load, shards_of
-from model.training.descent import matrices_of
+from model.training.descent import Matrices, matrices_of
 from model.training.devices import mixed_precision, training_device
 from model.training.encoder_lessons import EncoderLessons, begin_as_convolution, cells_of
 from model.training.instruction import Instruction
@@ -107,6 +107,9 @@ RATES = {
     "hearing_3d": 3e-3,
 }
 """Peak learning rate of each stage."""
+
+MUON_RATES = {"encoder_2d": 6.0, "language": 2.0}
+"""Rate of matrices between states, relative to that of all else."""
 
 FIRST_STAGES = (
     "encoder_2d",
@@ -236,7 +239,8 @@ class DemoTraining:
 
         # Fused kernels are the slower ones at these sizes, where gradients are wanted.
         network.visual_encoder_2d.set_attn_implementation("eager")
-        self._run("encoder_2d", modules, step, weight_decay=0.05)
+        matrices = matrices_of(network.visual_encoder_2d, MUON_RATES["encoder_2d"])
+        self._run("encoder_2d", modules, step, weight_decay=0.05, matrices=matrices)
         network.visual_encoder_2d.set_attn_implementation("sdpa")
 
     def train_unet_3d(self, network: MedVersaNetwork, pool: VolumePool) -> nn.Embedding:
@@ -344,8 +348,9 @@ class DemoTraining:
             "heads": heads,
             **{f"text of {tag}": ear.text for tag, ear in hearing.items()},
         }
+        matrices = matrices_of(network.llama_model, MUON_RATES["language"])
         network.llama.set_attn_implementation("eager")
-        self._run(name, modules, step, weight_decay=0.02, matrices=matrices_of(network.llama_model))
+        self._run(name, modules, step, weight_decay=0.02, matrices=matrices)
         network.llama.set_attn_implementation("sdpa")
         network.eval()
 
@@ -437,7 +442,7 @@ class DemoTraining:
         modules: dict[str, nn.Module],
         step: Callable[[int], dict[str, Tensor]],
         weight_decay: float = 0.01,
-        matrices: Sequence[nn.Parameter] = (),
+        matrices: Matrices | None = None,
     ) -> None:
         stage = Stage(name, modules, self.plan.steps[name], RATES[name], weight_decay, matrices)
         run_stage(stage, step, self.checkpoints, self.progress, self.rank)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import cos, pi
 from pathlib import Path
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from model.training.checkpoints import load_progress, load_stage, save_progress, save_stage
-from model.training.descent import Descent
+from model.training.descent import Descent, Matrices
 from model.training.ranks import Rank
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Stage:
     steps: int
     peak_rate: float
     weight_decay: float = 0.01
-    matrices: Sequence[nn.Parameter] = ()
+    matrices: Matrices | None = None
     """Those of the parameters that learn by Muon, not by AdamW."""
     keep_every: int = 200
     """Steps between checkpoints."""

@@ -147,7 +147,7 @@ class DemoPlan:
     """Phantoms of each kind; their seeds count from `seed`."""
     steps: dict[str, int] = field(
         default_factory=lambda: {
-            "encoder_2d": 2500,
+            "encoder_2d": 3000,
             "unet_2d": 500,
             "unet_3d": 420,
             "unet_3d_fine": 160,

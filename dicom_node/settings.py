@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from dicom_node.errors import SettingsError
+from dicom_node.section import AETitle, Count, Name, Port, Seconds, Section
 
 ENVIRONMENT_PREFIX = "MEDVERSA_"
 OVERRIDABLE_SECTIONS = ("node", "broker", "priors", "worker")
@@ -28,30 +29,6 @@ PATHS = {
 """Fields of each table that are paths."""
 OWN_STORE = "local"
 """Name of the node's own store among the sources of priors."""
-
-
-def _ae_title(value: str) -> str:
-    """Check the AE value representation (PS3.5 6.2): 1 to 16 printable ASCII characters, no backslash."""
-    stripped = value.strip()
-    if (
-        not 1 <= len(stripped) <= 16
-        or "\\" in stripped
-        or not (stripped.isascii() and stripped.isprintable())
-    ):
-        raise ValueError("an AE title has 1 to 16 printable ASCII characters and no backslash")
-    return stripped
-
-
-AETitle = Annotated[str, AfterValidator(_ae_title)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """One table of the file: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Node(Section):
@@ -103,7 +80,7 @@ class Broker(Section):
 class Destination(Section):
     """`[[destinations]]`: where results go."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64)]
+    name: Name
     """Name in `status` and logs; unique."""
     kind: Literal["dicom", "folder"] = "dicom"
     """`dicom` sends by C-STORE, `folder` writes files. Default dicom."""
@@ -148,7 +125,7 @@ class Destination(Section):
 class QueryRetrieve(Section):
     """`[[query_retrieve]]`: a PACS that is asked for priors by C-FIND and C-GET or C-MOVE."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64)]
+    name: Name
     """Name in results, `status` and logs; unique."""
     ae_title: AETitle
     """AE title of the PACS."""
@@ -171,7 +148,7 @@ class WebPeer(Section):
     """`[[dicomweb]]` and `[[orthanc]]`: a server that is asked for priors by QIDO-RS and WADO-RS (PS3.18),
     or by Orthanc's REST interface."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64)]
+    name: Name
     """Name in results, `status` and logs; unique among all sources."""
     url: Annotated[str, Field(pattern="^https?://")]
     """Base URL: of DICOMweb what `studies` follows on, of Orthanc its root."""

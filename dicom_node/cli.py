@@ -38,7 +38,7 @@ SUMMARIES = {
     "conformance": "Judge results of any maker by rules and validators.",
     "conformance-statement": "Write the DICOM conformance statement of this version.",
     "demo": "Show the whole walk with phantoms or studies of your own.",
-    "doctor": "Say what is missing, which peer does not answer, and what to do.",
+    "doctor": "Name what is wrong with this machine and each peer, and what to do.",
     "priors": "Show which earlier studies would be compared with a study, and why.",
     "results": "Show results; decide about those that are held.",
     "send": "Send DICOM files or folders by C-STORE.",

@@ -15,6 +15,8 @@ NodeError
     └── RefusedError      it answered with a failure status
 """
 
+from enum import StrEnum
+
 from dicom_node.study import Reason
 
 
@@ -77,8 +79,23 @@ class PeerError(NodeError):
     """Another system did not do what was asked of it."""
 
 
+class Absence(StrEnum):
+    """How a peer failed to be there."""
+
+    NO_CONNECTION = "no connection"
+    SILENT = "connected, but no answer in DICOM"
+    CALLING_AE_UNKNOWN = "calling AE title not recognized (PS3.8 9.3.4)"
+    CALLED_AE_UNKNOWN = "called AE title not recognized (PS3.8 9.3.4)"
+    REJECTED = "rejected for another reason"
+    NO_CONTEXT = "none of the presentation contexts accepted"
+
+
 class UnreachableError(PeerError):
     """No association: the peer is not there, refused it or timed out."""
+
+    def __init__(self, message: str, absence: Absence = Absence.SILENT) -> None:
+        super().__init__(message)
+        self.absence = absence
 
 
 class RefusedError(PeerError):

@@ -61,7 +61,7 @@ def connected(peer: WebPeer) -> Generator[httpx.Client, None, None]:
             base_url=peer.url.rstrip("/") + "/",
             headers=_authorization(peer),
             timeout=peer.timeout_s,
-            verify=_trusted(peer),
+            verify=trusted(peer),
         ) as client:
             yield client
     except httpx.HTTPStatusError as exc:
@@ -81,7 +81,12 @@ def _authorization(peer: WebPeer) -> dict[str, str]:
         raise SettingsError(f"{peer.name}: the authorization_file cannot be read") from exc
 
 
-def _trusted(peer: WebPeer) -> ssl.SSLContext | bool:
+def trusted(peer: WebPeer) -> ssl.SSLContext | bool:
+    """Return what decides whether the certificate of a peer is trusted.
+
+    Raises:
+        SettingsError: the ca_file cannot be read.
+    """
     if peer.ca_file is None:
         return True
     try:

@@ -29,6 +29,8 @@ WHAT_TO_DO: Final[dict[Reason, str]] = {
     Reason.WEIGHTS: "run `medversa-node weights` and install them again",
     Reason.PEER_UNREACHABLE: "start the destination or correct its address; sending is tried again",
     Reason.PEER_REFUSED: "look into the destination's log: it must accept these SOP classes from us",
+    Reason.UNPROVEN: "see `medversa-node results proofs`; the destination must know our AE title and port",
+    Reason.OTHER_CONTENT: "find out at the destination who stored another object under the UID of a result",
     Reason.DELIVERED: "nothing",
     Reason.WITHHELD: "look at `medversa-node results held`, then release or drop them",
     Reason.RELEASED: "nothing",

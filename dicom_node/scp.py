@@ -3,7 +3,7 @@
 import ipaddress
 import itertools
 import logging
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from pynetdicom import _config, evt
 from pynetdicom.ae import ApplicationEntity
@@ -14,6 +14,7 @@ from dicom_node.admission import Disposition, StoreCommand
 from dicom_node.dimse_status import PROCESSING_FAILURE
 from dicom_node.errors import NodeError
 from dicom_node.intake import Intake, Reception
+from dicom_node.normalized_services import NormalizedServices
 from dicom_node.settings import Node
 from dicom_node.storage_classes import TRANSFER_SYNTAXES, VERIFICATION, is_storage_class
 from dicom_node.study import Origin
@@ -38,9 +39,10 @@ ASSOCIATION_TIMEOUT_S = 10.0
 class StorageSCP:
     """Listens, answers C-ECHO and hands what C-STORE brings to the intake."""
 
-    def __init__(self, node: Node, intake: Intake) -> None:
+    def __init__(self, node: Node, intake: Intake, services: NormalizedServices | None = None) -> None:
         self._node = node
         self._intake = intake
+        self._services = services or NormalizedServices({})
         self._listener: Listener | None = None
         self._numbers = itertools.count(1)
         self._number_of: dict[int, int] = {}
@@ -71,7 +73,7 @@ class StorageSCP:
                 address,
                 self._begin_on,
                 self._on_end,
-                handlers=[(evt.EVT_REQUESTED, self._on_requested)],
+                handlers=[(evt.EVT_REQUESTED, self._on_requested), *self._services.handlers],
                 max_per_peer=self._node.max_associations_per_peer,
             )
         except OSError as exc:
@@ -94,7 +96,7 @@ class StorageSCP:
             return
         request = assoc.requestor.primitive
         proposed = [] if request is None else request.presentation_context_definition_list
-        assoc.acceptor.supported_contexts = supported_contexts(proposed)
+        assoc.acceptor.supported_contexts = supported_contexts(proposed, self._services.sop_classes)
 
     def _begin_on(self, assoc: Association) -> BeginStore:
         number = next(self._numbers)
@@ -151,14 +153,23 @@ def origin_of(move_originator: str, own_ae_title: str) -> Origin:
     return Origin.RETRIEVED if move_originator == own_ae_title else Origin.ROUTED
 
 
-def supported_contexts(proposed: Iterable[PresentationContext]) -> list[PresentationContext]:
-    """Return what we support of the proposed presentation contexts."""
+def supported_contexts(
+    proposed: Iterable[PresentationContext], services: Container[str] = ()
+) -> list[PresentationContext]:
+    """Return what we support of the proposed presentation contexts; `services` are SOP classes too.
+
+    Of services a requestor may be provider as well: one that reports commitment is (PS3.4 J.3.3).
+    """
     syntaxes: dict[str, list[str]] = {}
     for context in proposed:
         abstract = str(context.abstract_syntax)
         supported = TRANSFER_SYNTAXES if is_storage_class(abstract) else TRANSFER_SYNTAXES[:3]
-        if abstract == VERIFICATION or is_storage_class(abstract):
+        if abstract == VERIFICATION or abstract in services or is_storage_class(abstract):
             known = syntaxes.setdefault(abstract, [])
             offered = [str(syntax) for syntax in context.transfer_syntax]
             known += [syntax for syntax in offered if syntax in supported and syntax not in known]
-    return [build_context(abstract, known) for abstract, known in syntaxes.items() if known]
+    contexts = [build_context(abstract, known) for abstract, known in syntaxes.items() if known]
+    for context in contexts:
+        if str(context.abstract_syntax) in services:
+            context.scu_role = context.scp_role = True
+    return contexts

@@ -13,6 +13,7 @@ from dicom_node.database.engine import Database, open_database
 from dicom_node.dispatch import Dispatcher
 from dicom_node.errors import AlreadyServedError, StorageError
 from dicom_node.intake import Intake
+from dicom_node.normalized_services import services_of
 from dicom_node.routing import why_not_applicable
 from dicom_node.scp import StorageSCP
 from dicom_node.settings import NodeSettings
@@ -58,7 +59,7 @@ class NodeService:
         self.database: Database = open_database(settings.node.database_url)
         self.store = InstanceStore(data_dir, self.database)
         self.intake = Intake(self.store, self.database, settings.node.min_free_bytes)
-        self._scp = StorageSCP(settings.node, self.intake)
+        self._scp = StorageSCP(settings.node, self.intake, services_of(self.database))
         self._dispatcher = Dispatcher(settings, self.database)
         self._stop = threading.Event()
         self._due = threading.Event()

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from dicom_node.errors import SettingsError
+from dicom_node.proof_settings import ProofOfDelivery
 from dicom_node.section import AETitle, Count, Name, Port, Seconds, Section
 
 ENVIRONMENT_PREFIX = "MEDVERSA_"
@@ -112,6 +113,8 @@ class Destination(Section):
     and masks as a label map if it stores those), ohif, ohif-edit (boxes that a reader of OHIF may edit),
     stone, legacy-gsps (no SEG), legacy-sc (pictures), legacy-pdf (a document; name a PACS twice to send it
     two profiles); auto asks it which it stores. Default air."""
+    proof: ProofOfDelivery = ProofOfDelivery()
+    """What besides its answers shows that it keeps the results."""
 
     @model_validator(mode="after")
     def _has_address(self) -> Self:
@@ -228,6 +231,13 @@ class NodeSettings(Section):
         for name in self.priors.sources:
             if name not in known:
                 raise ValueError(f"priors.sources names {name}; there are {', '.join(known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _read_back_is_possible(self) -> Self:
+        for destination in self.destinations:
+            if destination.proof.source not in (None, *self._peers()):
+                raise ValueError(f"destinations.proof.source names {destination.proof.source}, no source")
         return self
 
     def _peers(self) -> list[str]:

@@ -81,6 +81,8 @@ class Reason(StrEnum):
     WEIGHTS = "the weights are missing or altered"
     PEER_UNREACHABLE = "the destination does not answer"
     PEER_REFUSED = "the destination refused an object"
+    UNPROVEN = "a destination has not shown that it keeps an object"
+    OTHER_CONTENT = "a destination keeps another content under the UID of a result"
     DELIVERED = "every object was accepted by every destination"
     WITHHELD = "the publication gate holds the results: a person decides"
     RELEASED = "a person released the held results"

@@ -18,6 +18,7 @@ from model.reader import Reader
 from worker.contradictions import contradictions
 from worker.delivery import deliver
 from worker.output_profiles import profiles_of
+from worker.proving import Prover
 from worker.request import StudyPreparation
 from worker.result_objects import Results, objects_of_job
 from worker.retry import Action, Verdict, delay_s, verdict_on
@@ -69,7 +70,8 @@ class Pipeline:
             return
         self.database.jobs.mark(lease, JobState.DELIVERING)
         with watch.hop("deliver"):
-            deliver(self.database, send_files, self.settings.destinations, lease.job.job_id)
+            prover = Prover(self.settings, self.database)
+            deliver(self.database, send_files, self.settings.destinations, lease.job.job_id, prover)
         is_withdrawn = self.database.withdrawals.is_whole(lease.job.job_id)
         self.database.jobs.mark(lease, JobState.DONE, Reason.WITHDRAWN if is_withdrawn else Reason.DELIVERED)
 

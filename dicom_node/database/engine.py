@@ -10,6 +10,7 @@ from dicom_node.database.deliveries import DeliveryRepository
 from dicom_node.database.events import EventRepository
 from dicom_node.database.instances import InstanceRepository
 from dicom_node.database.jobs import JobRepository
+from dicom_node.database.proofs import ProofRepository
 from dicom_node.database.refusals import RefusalRepository
 from dicom_node.database.results import ResultRepository
 from dicom_node.database.schema import SCHEMA_VERSION, metadata, schema_version
@@ -28,6 +29,7 @@ class Database:
     jobs: JobRepository
     results: ResultRepository
     deliveries: DeliveryRepository
+    proofs: ProofRepository
     decisions: DecisionRepository
     withdrawals: WithdrawalRepository
     refusals: RefusalRepository
@@ -61,6 +63,7 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
         jobs=JobRepository(connections),
         results=ResultRepository(connections),
         deliveries=DeliveryRepository(connections),
+        proofs=ProofRepository(connections),
         decisions=DecisionRepository(connections),
         withdrawals=WithdrawalRepository(connections),
         refusals=RefusalRepository(connections),

@@ -20,8 +20,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 3
-"""2 added holds and decisions, 3 withdrawals; tables that are missing are made when an index is opened."""
+SCHEMA_VERSION = 4
+"""2 added holds and decisions, 3 withdrawals, 4 proofs; tables that are missing are made at opening."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -135,6 +135,21 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("dimse_status", Integer),
     Index("deliveries_by_job", "job_id"),
+)
+
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("sop_instance_uid", Uid, ForeignKey("results.sop_instance_uid"), primary_key=True),
+    Column("destination", String(64), primary_key=True),
+    Column("method", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("requests", Integer, nullable=False),
+    Column("asked_at", UtcTime),
+    Column("answered_at", UtcTime),
+    Column("transaction_uid", Uid),
+    Column("detail", Text, nullable=False, default=""),
+    Index("proofs_by_transaction", "transaction_uid"),
 )
 
 holds = Table(

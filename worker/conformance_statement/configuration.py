@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
+from dicom_node.proof_settings import ProofOfDelivery
 from dicom_node.settings import (
     ENVIRONMENT_PREFIX,
     OVERRIDABLE_SECTIONS,
@@ -21,6 +22,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[node]": Node,
     "[broker]": Broker,
     "[[destinations]]": Destination,
+    "[destinations.proof]": ProofOfDelivery,
     "[[query_retrieve]]": QueryRetrieve,
     "[[dicomweb]]": WebPeer,
     "[[orthanc]]": WebPeer,

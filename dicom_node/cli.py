@@ -44,7 +44,9 @@ SUMMARIES = {
     "send": "Send DICOM files or folders by C-STORE.",
     "serve": "Run the node: receive, complete and dispatch studies.",
     "status": "Show studies, jobs and refusals with the reason for each state.",
+    "tokens": "Make, list and revoke the tokens of DICOMweb clients.",
     "train": "Train or fine-tune a model.",
+    "web": "Serve DICOMweb: STOW-RS, QIDO-RS, WADO-RS.",
     "weights": "Say which weights there are, check them, convert released ones.",
     "worker": "Run a worker: read studies, deliver results.",
 }

@@ -10,11 +10,13 @@ NodeError
 ├── DecisionError         a person decided otherwise before, or there is nothing to decide
 ├── AlreadyServedError    another process serves this data folder
 ├── ProtocolError         a peer breaks PS3.7 or PS3.8: its association is aborted
+├── RequestError          a request by HTTP cannot be met; has the status of the answer
 └── PeerError             another system did not do what was asked of it
     ├── UnreachableError  no association: not there, refused or timed out
     └── RefusedError      it answered with a failure status
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from dicom_node.study import Reason
@@ -73,6 +75,15 @@ class AlreadyServedError(NodeError):
 
 class ProtocolError(NodeError):
     """A peer breaks PS3.7 or PS3.8: its association is aborted."""
+
+
+class RequestError(NodeError):
+    """A request by HTTP cannot be met."""
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
 
 
 class PeerError(NodeError):

@@ -45,6 +45,7 @@ class Outcome:
     """None if it was refused."""
     reason: Reason | None
     study_instance_uid: str = ""
+    series_instance_uid: str = ""
 
 
 class Intake:
@@ -195,15 +196,15 @@ class Reception:
         return admission
 
     def _outcome(self, admission: Admission, header: Header) -> Outcome:
-        uid = header.study_instance_uid
+        uid, series_uid = header.study_instance_uid, header.series_instance_uid
         if admission.disposition is Disposition.KEPT:
             self._intake.open_studies.touch(self._command.association, uid)
-            return Outcome(SUCCESS, Disposition.KEPT, admission.reason, uid)
+            return Outcome(SUCCESS, Disposition.KEPT, admission.reason, uid, series_uid)
         reason = admission.reason or Reason.INTERNAL
         status = SUCCESS if reason is Reason.DUPLICATE else quarantined_with(reason)
         extra = {"reason": reason.name, "disposition": admission.disposition.value}
         logger.info("instance not filed as new", extra=extra)
-        return Outcome(status, admission.disposition, reason, uid)
+        return Outcome(status, admission.disposition, reason, uid, series_uid)
 
 
 class OpenStudies:

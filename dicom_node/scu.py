@@ -23,6 +23,7 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext, build_context
 
+from dicom_node.dimse_status import SOP_CLASS_NOT_SUPPORTED
 from dicom_node.errors import Absence, RefusedError, StorageError, UnreachableError
 from dicom_node.settings import Destination
 from dicom_node.storage import storage_error, sync_folder
@@ -32,7 +33,6 @@ from dicom_node.upper_layer.checkpoint import guard_requests
 
 logger = logging.getLogger(__name__)
 
-SOP_CLASS_NOT_SUPPORTED = 0x0122
 MOST_CONTEXTS = 128
 """Presentation contexts of one association (PS3.8 9.3.2.2: odd numbers up to 255)."""
 _NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)

@@ -1,8 +1,8 @@
 """The configuration: one TOML file plus environment variables, frozen; read in composition roots only.
 
-`MEDVERSA_<SECTION>_<FIELD>` overrides a field of `[node]`, `[broker]`, `[priors]` or `[worker]`, for example
-`MEDVERSA_NODE_PORT=11113`. `MEDVERSA_CONFIG` names the file where `--config` does not. Relative paths in the
-file are relative to the file.
+`MEDVERSA_<SECTION>_<FIELD>` overrides a field of `[node]`, `[web]`, `[broker]`, `[priors]` or `[worker]`, for
+example `MEDVERSA_NODE_PORT=11113`. `MEDVERSA_CONFIG` names the file where `--config` does not. Relative paths
+in the file are relative to the file.
 """
 
 import os
@@ -16,16 +16,18 @@ from pydantic import Field, ValidationError, model_validator
 from dicom_node.errors import SettingsError
 from dicom_node.proof_settings import ProofOfDelivery
 from dicom_node.section import AETitle, Count, Name, Port, Seconds, Section
+from dicom_node.web.settings import Web
 
 ENVIRONMENT_PREFIX = "MEDVERSA_"
-OVERRIDABLE_SECTIONS = ("node", "broker", "priors", "worker")
-LISTS = ("accepted_calling", "sources")
+OVERRIDABLE_SECTIONS = ("node", "web", "broker", "priors", "worker")
+LISTS = ("accepted_calling", "allowed_origins", "sources")
 """Fields of which the environment gives the values separated by commas."""
 DATABASE_FILE = "node.sqlite"
 PATHS = {
     "destinations": ("folder",),
     "dicomweb": ("authorization_file", "ca_file"),
     "orthanc": ("authorization_file", "ca_file"),
+    "web": ("certificate_file", "key_file", "client_ca_file"),
 }
 """Fields of each table that are paths."""
 OWN_STORE = "local"
@@ -200,6 +202,8 @@ class NodeSettings(Section):
 
     node: Node = Field(default_factory=Node)
     """The node itself."""
+    web: Web = Web()
+    """Its DICOMweb server."""
     broker: Broker = Broker()
     """The queue."""
     destinations: tuple[Destination, ...] = ()
@@ -297,7 +301,7 @@ def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
         node["data_dir"] = str(folder / str(node.get("data_dir", Node.model_fields["data_dir"].default)))
     for key, fields in PATHS.items():
         entries = values.get(key)
-        for entry in entries if isinstance(entries, list) else ():
+        for entry in entries if isinstance(entries, list) else (entries,):
             for field in fields:
                 if isinstance(entry, dict) and isinstance(entry.get(field), str):
                     entry[field] = str(folder / entry[field])

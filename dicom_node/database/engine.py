@@ -15,6 +15,7 @@ from dicom_node.database.refusals import RefusalRepository
 from dicom_node.database.results import ResultRepository
 from dicom_node.database.schema import SCHEMA_VERSION, metadata, schema_version
 from dicom_node.database.studies import StudyRepository
+from dicom_node.database.tokens import TokenRepository
 from dicom_node.database.withdrawals import WithdrawalRepository
 from dicom_node.errors import StorageError
 
@@ -34,6 +35,7 @@ class Database:
     withdrawals: WithdrawalRepository
     refusals: RefusalRepository
     events: EventRepository
+    tokens: TokenRepository
 
     def close(self) -> None:
         self.connections.engine.dispose()
@@ -68,4 +70,5 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
         withdrawals=WithdrawalRepository(connections),
         refusals=RefusalRepository(connections),
         events=EventRepository(connections),
+        tokens=TokenRepository(connections),
     )

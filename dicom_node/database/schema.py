@@ -197,6 +197,18 @@ refusals = Table(
     Index("refusals_by_instance", "sop_instance_uid"),
 )
 
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token_id", AutoId, primary_key=True, autoincrement=True),
+    Column("name", String(16), nullable=False, unique=True),
+    Column("sha256", String(64), nullable=False),
+    Column("scopes", String(64), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("revoked_at", UtcTime),
+)
+
 events = Table(
     "events",
     metadata,

@@ -16,10 +16,12 @@ from dicom_node.settings import (
     WebPeer,
     Worker,
 )
+from dicom_node.web.settings import Web
 from worker.conformance_statement.markdown import Chapter
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "[node]": Node,
+    "[web]": Web,
     "[broker]": Broker,
     "[[destinations]]": Destination,
     "[destinations.proof]": ProofOfDelivery,

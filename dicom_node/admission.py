@@ -29,8 +29,6 @@ class StoreCommand:
     transfer_syntax_uid: str
     calling_ae_title: str
     origin: Origin = Origin.ROUTED
-    association: int = 0
-    """Tells the associations of one process apart."""
     study_instance_uid: str = ""
     """The study that it must belong to, where the request names one (PS3.18 10.5)."""
 

@@ -3,7 +3,8 @@
 NodeError
 ├── SettingsError         the configuration cannot be used; says which key and what to write instead
 ├── StorageError          bytes could not be made durable or are not what was stored
-│   └── DiskFullError     no space left
+│   ├── DiskFullError     no space left
+│   └── IndexAwayError    the index does not answer: locked, full, or not there
 ├── HeaderError           a data set's header cannot be read far enough to file it
 ├── IdentityError         command, file meta and data set disagree, or an identifier is missing or illegal
 ├── LeaseError            the job belongs to another worker now
@@ -43,6 +44,10 @@ class DiskFullError(StorageError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, Reason.DISK_FULL)
+
+
+class IndexAwayError(StorageError):
+    """The index does not answer: another one holds it, its disk is full, or it is not there."""
 
 
 class HeaderError(NodeError):

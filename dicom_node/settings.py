@@ -51,6 +51,8 @@ class Node(Section):
     """Seconds without a new instance after which a study is complete. Default 20."""
     accepted_calling: tuple[AETitle, ...] = ()
     """Calling AE titles that may connect. Default empty: any from loopback, none from elsewhere."""
+    receivers: Annotated[int, Field(ge=0, le=64)] = 0
+    """Processes that receive, side by side on the one port. Default 0: one for each processor, 4 at most."""
     max_associations: Count = 64
     """Associations served at once. Default 64."""
     max_associations_per_peer: Count = 16

@@ -14,13 +14,13 @@ from dicom_node.intake import Intake
 from dicom_node.normalized_services import services_of
 from dicom_node.proof import ProofState
 from dicom_node.proof_settings import ProofOfDelivery
-from dicom_node.scp import StorageSCP
 from dicom_node.settings import Destination, Node
 from dicom_node.storage import ResultStore
 from dicom_node.study import JobId, JobState, Reason
 from tests.builders import Bench, make_bench
 from tests.commitment_peers import CommittingArchive, report_of
 from tests.fakes import FakeFamily
+from tests.in_process_node import InProcessNode
 from worker.demo.phantom_studies import WrittenStudy
 
 Habit = Callable[[CommittingArchive, evt.Event], None]
@@ -72,7 +72,7 @@ def make(
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
         node = Node(port=port, data_dir=settings.node.data_dir)
-        listener = StorageSCP(node, Intake(bench.store, bench.database), services_of(bench.database))
+        listener = InProcessNode(node, Intake(bench.store, bench.database), services_of(bench.database))
         listener.start()
         stop.extend((archive.server.shutdown, lambda: listener.stop(1), bench.database.close))
         return Committed(bench, job_id, archive, port)

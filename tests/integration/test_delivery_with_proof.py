@@ -13,13 +13,13 @@ from dicom_node.intake import Intake
 from dicom_node.normalized_services import services_of
 from dicom_node.proof import ProofState
 from dicom_node.proof_settings import ProofOfDelivery
-from dicom_node.scp import StorageSCP
 from dicom_node.scu import SendOutcome, send_files
 from dicom_node.settings import Destination, Node, QueryRetrieve, WebPeer
 from dicom_node.storage import ResultStore
 from dicom_node.study import JobId, JobState, Reason
 from tests.builders import Bench, make_bench
 from tests.fakes import FakeFamily
+from tests.in_process_node import InProcessNode
 from tests.integration.dicom_node.programs import DcmqrscpProcess, OrthancProcess, free_port
 from worker.delivery import deliver
 from worker.demo.phantom_studies import WrittenStudy
@@ -78,7 +78,7 @@ def make(tmp_path: Path, phantoms: dict[str, WrittenStudy], archives: Archives) 
         store = ResultStore(settings.node.data_dir, bench.database, destinations=[destination.name])
         bench = replace(bench, pipeline=replace(old, settings=settings, results=store))
         node = Node(port=archives.node_port, data_dir=settings.node.data_dir)
-        listener = StorageSCP(node, Intake(bench.store, bench.database), services_of(bench.database))
+        listener = InProcessNode(node, Intake(bench.store, bench.database), services_of(bench.database))
         listener.start()
         job_id = bench.file(phantoms[study].files)
         lease = bench.database.jobs.claim(job_id, "x", 0)

@@ -8,6 +8,8 @@ WHAT_TO_DO: Final[dict[Reason, str]] = {
     Reason.QUIET_PERIOD: "nothing",
     Reason.LATE_INSTANCE: "nothing; raise quiet_period_s if it happens often",
     Reason.NO_IMAGES: "nothing; route only CR, DX, CT, SC and photographs here",
+    Reason.NO_RULE: "nothing, or add a rule; `medversa-node plan STUDY` says why none fits",
+    Reason.RULED_OUT: "nothing, or change the rule; `medversa-node plan STUDY` says which and why",
     Reason.OUT_OF_DOMAIN: "nothing, or route this kind of study elsewhere",
     Reason.OWN_RESULT: "nothing; the PACS may be told not to route our results back",
     Reason.DUPLICATE: "nothing",

@@ -39,6 +39,7 @@ SUMMARIES = {
     "conformance-statement": "Write the DICOM conformance statement of this version.",
     "demo": "Show the whole walk with phantoms or studies of your own.",
     "doctor": "Name what is wrong with this machine and each peer, and what to do.",
+    "plan": "Show what would be done with a study by the rules, and why.",
     "priors": "Show which earlier studies would be compared with a study, and why.",
     "results": "Show results; decide about those that are held.",
     "send": "Send DICOM files or folders by C-STORE.",

@@ -17,6 +17,7 @@ from dicom_node.receivers.front import Front
 from dicom_node.receivers.registrar import Registrar
 from dicom_node.receivers.visits import Visits
 from dicom_node.routing import why_not_applicable
+from dicom_node.rules.plan import plan_of
 from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore
 from dicom_node.study import Reason, Study
@@ -148,11 +149,16 @@ class NodeService:
                 self._complete(study)
 
     def _complete(self, study: Study) -> None:
-        reason = why_not_applicable(self.database.instances.of_study(study.study_instance_uid))
+        instances = self.database.instances.of_study(study.study_instance_uid)
+        reason = why_not_applicable(instances)
+        plan = plan_of(instances, () if reason is not None else self._settings.rules)
+        reason = reason or plan.reason
         if reason is not None:
-            self.database.studies.set_aside(study, reason)
+            self.database.studies.set_aside(study, reason, plan.why)
             return
         job_id = self.database.studies.complete(study, Reason.QUIET_PERIOD)
         if job_id is not None:
+            if plan.rule is not None:
+                self.database.events.note(study.study_instance_uid, "routed", plan.why, job_id=job_id)
             logger.info("study complete", extra={"job_id": job_id, "instances": study.instance_count})
             self._due.set()

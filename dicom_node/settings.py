@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from dicom_node.errors import SettingsError
 from dicom_node.proof_settings import ProofOfDelivery
+from dicom_node.rules.settings import Rule, check_rules
 from dicom_node.section import AETitle, Count, Name, Port, Seconds, Section
 from dicom_node.web.settings import Web
 
@@ -218,6 +219,8 @@ class NodeSettings(Section):
     """Orthancs that are asked over their REST interface."""
     priors: Priors = Priors()
     """The search for priors."""
+    rules: tuple[Rule, ...] = ()
+    """Which studies are read, and how: the first rule that fits decides. None: every study is, in full."""
     worker: Worker = Worker()
     """The workers."""
 
@@ -244,6 +247,11 @@ class NodeSettings(Section):
         for destination in self.destinations:
             if destination.proof.source not in (None, *self._peers()):
                 raise ValueError(f"destinations.proof.source names {destination.proof.source}, no source")
+        return self
+
+    @model_validator(mode="after")
+    def _rules_can_be_meant(self) -> Self:
+        check_rules(self.rules, [destination.name for destination in self.destinations])
         return self
 
     def _peers(self) -> list[str]:

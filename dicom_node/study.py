@@ -60,6 +60,8 @@ class Reason(StrEnum):
     QUIET_PERIOD = "no new instance for the quiet period"
     LATE_INSTANCE = "instances arrived after the study was complete: new revision"
     NO_IMAGES = "the study holds no image that the node reads"
+    NO_RULE = "no rule of the configuration fits the study"
+    RULED_OUT = "a rule of the configuration says that it is not read"
     OUT_OF_DOMAIN = "the model does not judge this kind of image"
     OWN_RESULT = "our own result came back"
     DUPLICATE = "identical instance received again"

@@ -117,13 +117,14 @@ class StudyRepository:
             record_event(connection, now, uid, JobState.QUEUED, None, job_id=job_id)
             return job_id
 
-    def set_aside(self, study: Study, reason: Reason) -> bool:
+    def set_aside(self, study: Study, reason: Reason, detail: str = "") -> bool:
         """Close a revision without a job; False if the study has received something meanwhile."""
         with self._connections.writing() as connection:
             if not _close(connection, study, StudyState.NOT_APPLICABLE, reason):
                 return False
             now = self._connections.now()
-            record_event(connection, now, study.study_instance_uid, StudyState.NOT_APPLICABLE, reason)
+            uid, state = study.study_instance_uid, StudyState.NOT_APPLICABLE
+            record_event(connection, now, uid, state, reason, detail=detail)
             return True
 
 

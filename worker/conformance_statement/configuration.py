@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from dicom_node.proof_settings import ProofOfDelivery
+from dicom_node.rules.settings import Rule
 from dicom_node.settings import (
     ENVIRONMENT_PREFIX,
     OVERRIDABLE_SECTIONS,
@@ -29,6 +30,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[[dicomweb]]": WebPeer,
     "[[orthanc]]": WebPeer,
     "[priors]": Priors,
+    "[[rules]]": Rule,
     "[worker]": Worker,
 }
 """Tables of the TOML file."""

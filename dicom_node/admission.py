@@ -29,8 +29,8 @@ class StoreCommand:
     transfer_syntax_uid: str
     calling_ae_title: str
     origin: Origin = Origin.ROUTED
-    association: int = 0
-    """Tells the associations of one process apart."""
+    study_instance_uid: str = ""
+    """The study that it must belong to, where the request names one (PS3.18 10.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,8 @@ def check_header(command: StoreCommand, header: Header) -> Reason | None:
         raise IdentityError("SOP Instance UID of request and data set differ", Reason.UID_MISMATCH)
     if header.sop_class_uid and header.sop_class_uid != command.sop_class_uid:
         raise IdentityError("SOP Class UID of request and data set differ", Reason.UID_MISMATCH)
+    if command.study_instance_uid not in ("", header.study_instance_uid):
+        raise IdentityError("Study Instance UID of request and data set differ", Reason.UID_MISMATCH)
     return None if all(uids) else Reason.MISSING_UID
 
 

@@ -77,11 +77,15 @@ def status(config: Path | None, as_json: bool, limit: int | None) -> None:
 
 @click.command()
 @CONFIG
-def doctor(config: Path | None) -> None:
-    """Check folders, disk, database, broker, weights, peers and tools; say what is missing and what to do.
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def doctor(config: Path | None, as_json: bool) -> None:
+    """Name what is wrong with this machine, its broker and clock, and each peer; say what to do about it.
+
+    Peers are asked as the node asks them. An archive that is to move priors to the node moves one image for a
+    trial: one that the node has already, or, while it does not serve, one that is dropped. Nothing is stored.
 
     Exit status 0 if the node can work, 1 if something it needs fails.
     """
-    from dicom_node.diagnosis import run_doctor
+    from dicom_node.diagnosis.doctor import run_doctor
 
-    sys.exit(run_doctor(load_settings(config)))
+    sys.exit(run_doctor(load_settings(config), as_json=as_json))

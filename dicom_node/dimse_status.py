@@ -6,10 +6,14 @@ from dicom_node.study import Reason
 
 SUCCESS: Final = 0x0000
 PROCESSING_FAILURE: Final = 0x0110
+INVALID_ARGUMENT: Final = 0x0115
+SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
 OUT_OF_RESOURCES: Final = 0xA700
 DATA_SET_MISMATCH: Final = 0xA900
 DATA_SET_MISMATCH_WARNING: Final = 0xB007
 CANNOT_UNDERSTAND: Final = 0xC000
+TRANSFER_SYNTAX_NOT_SUPPORTED: Final = 0xC122
+"""Of STOW-RS only (PS3.18 Annex I); C-STORE settles it by negotiation."""
 
 REFUSED_WITH: Final[dict[Reason, int]] = {
     Reason.DISK_FULL: OUT_OF_RESOURCES,

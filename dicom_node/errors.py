@@ -3,17 +3,22 @@
 NodeError
 ├── SettingsError         the configuration cannot be used; says which key and what to write instead
 ├── StorageError          bytes could not be made durable or are not what was stored
-│   └── DiskFullError     no space left
+│   ├── DiskFullError     no space left
+│   └── IndexAwayError    the index does not answer: locked, full, or not there
 ├── HeaderError           a data set's header cannot be read far enough to file it
 ├── IdentityError         command, file meta and data set disagree, or an identifier is missing or illegal
 ├── LeaseError            the job belongs to another worker now
 ├── DecisionError         a person decided otherwise before, or there is nothing to decide
 ├── AlreadyServedError    another process serves this data folder
 ├── ProtocolError         a peer breaks PS3.7 or PS3.8: its association is aborted
+├── RequestError          a request by HTTP cannot be met; has the status of the answer
 └── PeerError             another system did not do what was asked of it
     ├── UnreachableError  no association: not there, refused or timed out
     └── RefusedError      it answered with a failure status
 """
+
+from collections.abc import Mapping
+from enum import StrEnum
 
 from dicom_node.study import Reason
 
@@ -39,6 +44,10 @@ class DiskFullError(StorageError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, Reason.DISK_FULL)
+
+
+class IndexAwayError(StorageError):
+    """The index does not answer: another one holds it, its disk is full, or it is not there."""
 
 
 class HeaderError(NodeError):
@@ -73,12 +82,36 @@ class ProtocolError(NodeError):
     """A peer breaks PS3.7 or PS3.8: its association is aborted."""
 
 
+class RequestError(NodeError):
+    """A request by HTTP cannot be met."""
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
 class PeerError(NodeError):
     """Another system did not do what was asked of it."""
 
 
+class Absence(StrEnum):
+    """How a peer failed to be there."""
+
+    NO_CONNECTION = "no connection"
+    SILENT = "connected, but no answer in DICOM"
+    CALLING_AE_UNKNOWN = "calling AE title not recognized (PS3.8 9.3.4)"
+    CALLED_AE_UNKNOWN = "called AE title not recognized (PS3.8 9.3.4)"
+    REJECTED = "rejected for another reason"
+    NO_CONTEXT = "none of the presentation contexts accepted"
+
+
 class UnreachableError(PeerError):
     """No association: the peer is not there, refused it or timed out."""
+
+    def __init__(self, message: str, absence: Absence = Absence.SILENT) -> None:
+        super().__init__(message)
+        self.absence = absence
 
 
 class RefusedError(PeerError):

@@ -1,12 +1,18 @@
 """File Meta Information (PS3.10 7.1) that we put before a received data set, and finding where one ends."""
 
 import struct
+from dataclasses import dataclass
 
-from dicom_node.errors import StorageError
+from dicom_node.errors import HeaderError, StorageError
+from dicom_node.header import LONG_VRS
 from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 PREAMBLE = bytes(128) + b"DICM"
 GROUP_LENGTH = struct.Struct("<HH2sHL")
+_SHORT_ELEMENT = struct.Struct("<HH2sH")
+_LONG_ELEMENT = struct.Struct("<HH2s2xL")
+MOST_META = 1 << 16
+"""Bytes that the file meta information of others may have."""
 
 
 def _element(element: int, vr: bytes, value: bytes, padding: bytes) -> bytes:
@@ -41,3 +47,51 @@ def data_set_offset(content: bytes) -> int:
     if (group, element) != (2, 0):
         raise StorageError("a stored file has lost its head")
     return start + GROUP_LENGTH.size + length
+
+
+@dataclass(frozen=True, slots=True)
+class FileMeta:
+    """What the file meta information of a file says of its data set; what it leaves out is empty."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+
+
+def end_of_meta(head: bytes) -> int | None:
+    """Return where the data set begins in anybody's file; None while too little of the file is there.
+
+    Raises:
+        HeaderError: it is no DICOM file.
+    """
+    start = len(PREAMBLE)
+    if len(head) < start + GROUP_LENGTH.size:
+        return None
+    group, element, _, _, length = GROUP_LENGTH.unpack_from(head, start)
+    if head[start - 4 : start] != b"DICM" or (group, element) != (2, 0) or length > MOST_META:
+        raise HeaderError("no DICOM file")
+    end = start + GROUP_LENGTH.size + length
+    return end if len(head) >= end else None
+
+
+def read_meta(head: bytes) -> FileMeta:
+    """Read the file meta information of anybody's file, from the preamble to where the data set begins.
+
+    Raises:
+        HeaderError: its elements do not fill it.
+    """
+    found: dict[int, str] = {}
+    at = len(PREAMBLE)
+    while at < len(head):
+        if len(head) < at + _LONG_ELEMENT.size:
+            raise HeaderError("the file meta information breaks off")
+        _, element, vr, length = _SHORT_ELEMENT.unpack_from(head, at)
+        start = at + _SHORT_ELEMENT.size
+        if vr in LONG_VRS:
+            (*_, length) = _LONG_ELEMENT.unpack_from(head, at)
+            start = at + _LONG_ELEMENT.size
+        at = start + length
+        if at > len(head):
+            raise HeaderError("an element is longer than the file meta information")
+        found[element] = head[start:at].decode("latin-1").strip(" \0")
+    return FileMeta(*(found.get(element, "") for element in (0x0002, 0x0003, 0x0010)))

@@ -1,7 +1,6 @@
 """One instance from a PACS by its UID alone (PS3.4 C): C-FIND says where it is filed, C-GET fetches it."""
 
 import io
-import logging
 from collections.abc import Sequence
 
 from pydicom import Dataset, dcmread
@@ -16,8 +15,6 @@ from dicom_node.priors.query_retrieve import COMPRESSED, FIND, GET, PENDING
 from dicom_node.routing import READABLE_CLASSES
 from dicom_node.scu import associated, identifier
 from dicom_node.settings import QueryRetrieve
-
-logger = logging.getLogger(__name__)
 
 RESULT_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.88.11",  # Basic Text SR
@@ -48,7 +45,7 @@ def look_up(peer: QueryRetrieve, sop_instance_uid: str) -> Dataset | None:
     if place is None:
         return None
     classes = (place.SOPClassUID,) if place.get("SOPClassUID") else (*RESULT_CLASSES, *READABLE_CLASSES)
-    return _fetch(peer, place, [str(uid) for uid in classes])
+    return fetch_instance(peer, place, [str(uid) for uid in classes])
 
 
 def _place(peer: QueryRetrieve, sop_instance_uid: str) -> Dataset | None:
@@ -74,7 +71,14 @@ def _place(peer: QueryRetrieve, sop_instance_uid: str) -> Dataset | None:
     return found
 
 
-def _fetch(peer: QueryRetrieve, place: Dataset, classes: Sequence[str]) -> Dataset | None:
+def fetch_instance(peer: QueryRetrieve, place: Dataset, classes: Sequence[str]) -> Dataset | None:
+    """Fetch by C-GET the instance whose three UIDs `place` has, as one of `classes`; None if none comes.
+
+    Raises:
+        UnreachableError: the PACS does not answer, or knows no C-GET.
+        RefusedError: nothing comes, and it answers with a failure or a warning.
+    """
+    code: int | None = None
     received: list[Dataset] = []
 
     def on_store(event: evt.Event) -> int:
@@ -93,7 +97,13 @@ def _fetch(peer: QueryRetrieve, place: Dataset, classes: Sequence[str]) -> Datas
     with associated(peer, offered, roles, [(evt.EVT_C_STORE, on_store)]) as association:
         try:
             for status, _ in association.send_c_get(query, GET):
-                logger.debug("C-GET goes on", extra={"status": status.get("Status")})
+                code = status.get("Status")
         except ValueError as exc:
             raise UnreachableError(f"{peer.name}: C-GET is not supported") from exc
-    return received[0] if received else None
+    if received:
+        return received[0]
+    if code is None:
+        raise UnreachableError(f"{peer.name}: the answer to C-GET broke off")
+    if code != 0x0000:
+        raise RefusedError(f"{peer.name}: C-GET", code)
+    return None

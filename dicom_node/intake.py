@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import shutil
-import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from dicom_node.admission import (
 )
 from dicom_node.database.engine import Database
 from dicom_node.dimse_status import SUCCESS, quarantined_with, refused_with
-from dicom_node.errors import DiskFullError, HeaderError, IdentityError, StorageError
+from dicom_node.errors import DiskFullError, HeaderError, IdentityError, IndexAwayError, StorageError
 from dicom_node.group_commit import GroupCommit
 from dicom_node.header import Header, peek
 from dicom_node.storage import InstanceStore, SpoolFile, storage_error
@@ -35,6 +35,10 @@ from dicom_node.uids import sanitized
 logger = logging.getLogger(__name__)
 
 
+Register = Callable[[Arrival], Admission]
+"""Gives an instance whose bytes are durable its row; durable on return. Raises StorageError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How the taking in of one instance ended."""
@@ -45,6 +49,7 @@ class Outcome:
     """None if it was refused."""
     reason: Reason | None
     study_instance_uid: str = ""
+    series_instance_uid: str = ""
 
 
 class Intake:
@@ -52,15 +57,17 @@ class Intake:
 
     def __init__(self, store: InstanceStore, database: Database, min_free_bytes: int = 0) -> None:
         self._store = store
-        self._database = database
+        self.database = database
         self._min_free_bytes = min_free_bytes
         self.commit: GroupCommit[Arrival, Admission] = GroupCommit(database.instances.admit)
         """Gives arrivals their rows, many in one transaction. Raises StorageError."""
-        self.open_studies = OpenStudies()
 
-    def begin(self, command: StoreCommand) -> "Reception":
-        """Begin one instance; never raises: what is wrong is said by `Reception.finish`."""
-        reception = Reception(self, command)
+    def begin(self, command: StoreCommand, register: Register | None = None) -> "Reception":
+        """Begin one instance; never raises: what is wrong is said by `Reception.finish`.
+
+        `register` gives it its row where that is not for this process to do.
+        """
+        reception = Reception(self, command, register or self.commit)
         try:
             check_command(command)
             self._check_space()
@@ -79,7 +86,7 @@ class Intake:
         return reception
 
     def now(self) -> datetime:
-        return self._database.connections.now()
+        return self.database.connections.now()
 
     def _check_space(self) -> None:
         if self._min_free_bytes and shutil.disk_usage(self._store.spool.folder).free < self._min_free_bytes:
@@ -101,8 +108,10 @@ class Intake:
             at=self.now(),
         )
         logger.warning("instance refused", extra={"reason": reason.name, "dimse_status": f"0x{status:04X}"})
+        if isinstance(error, IndexAwayError):
+            return Outcome(status, None, reason)  # a second wait for it would keep the sender waiting
         try:
-            self._database.refusals.add(refusal)
+            self.database.refusals.add(refusal)
         except StorageError:
             logger.exception("refusal could not be written down")
         return Outcome(status, None, reason)
@@ -111,9 +120,10 @@ class Intake:
 class Reception:
     """One instance on its way in. `write` and `finish` never raise; `finish` always has an answer."""
 
-    def __init__(self, intake: Intake, command: StoreCommand) -> None:
+    def __init__(self, intake: Intake, command: StoreCommand, register: Register) -> None:
         self._intake = intake
         self._command = command
+        self._register = register
         self._digest = hashlib.sha256()
         self._meta_size = 0
         self._error: IdentityError | StorageError | None = None
@@ -189,39 +199,17 @@ class Reception:
         )
         # From here on the file may have a row. If it has none after all, the sweep finds it.
         self.file = None
-        admission = self._intake.commit(Arrival(instance, header, command.calling_ae_title, fault))
+        admission = self._register(Arrival(instance, header, command.calling_ae_title, fault))
         if admission.disposition is Disposition.DUPLICATE:
             file.discard()
         return admission
 
     def _outcome(self, admission: Admission, header: Header) -> Outcome:
-        uid = header.study_instance_uid
+        uid, series_uid = header.study_instance_uid, header.series_instance_uid
         if admission.disposition is Disposition.KEPT:
-            self._intake.open_studies.touch(self._command.association, uid)
-            return Outcome(SUCCESS, Disposition.KEPT, admission.reason, uid)
+            return Outcome(SUCCESS, Disposition.KEPT, admission.reason, uid, series_uid)
         reason = admission.reason or Reason.INTERNAL
         status = SUCCESS if reason is Reason.DUPLICATE else quarantined_with(reason)
         extra = {"reason": reason.name, "disposition": admission.disposition.value}
         logger.info("instance not filed as new", extra=extra)
-        return Outcome(status, admission.disposition, reason, uid)
-
-
-class OpenStudies:
-    """Which studies the associations now open have sent part of; they are not complete before they end."""
-
-    def __init__(self) -> None:
-        self._by_association: dict[int, set[str]] = {}
-        self._lock = threading.Lock()
-
-    def touch(self, association: int, study_instance_uid: str) -> None:
-        if association:
-            with self._lock:
-                self._by_association.setdefault(association, set()).add(study_instance_uid)
-
-    def close(self, association: int) -> None:
-        with self._lock:
-            self._by_association.pop(association, None)
-
-    def __contains__(self, study_instance_uid: object) -> bool:
-        with self._lock:
-            return any(study_instance_uid in uids for uids in self._by_association.values())
+        return Outcome(status, admission.disposition, reason, uid, series_uid)

@@ -11,6 +11,7 @@ from rich.table import Table
 from dicom_node.advice import WHAT_TO_DO
 from dicom_node.database.engine import Database, open_database
 from dicom_node.errors import NodeError
+from dicom_node.proof import ProofState
 from dicom_node.settings import DATABASE_FILE, NodeSettings
 from dicom_node.study import DeliveryState, Job, Reason, Refusal, Study
 
@@ -68,6 +69,8 @@ def _study(study: Study) -> dict[str, Any]:
 def _job(database: Database, job: Job) -> dict[str, Any]:
     deliveries = database.deliveries.of_job(job.job_id)
     delivered = sum(delivery.state is DeliveryState.DELIVERED for delivery in deliveries)
+    proofs = database.proofs.of_job(job.job_id)
+    proven = sum(proof.state is ProofState.PROVEN for proof in proofs)
     return {
         "job_id": job.job_id,
         "study_instance_uid": job.study_instance_uid,
@@ -77,6 +80,7 @@ def _job(database: Database, job: Job) -> dict[str, Any]:
         "detail": job.detail,
         "attempts": job.attempts,
         "delivered": f"{delivered}/{len(deliveries)}",
+        "proven": f"{proven}/{len(proofs)}" if proofs else "",
     }
 
 

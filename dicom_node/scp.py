@@ -1,9 +1,11 @@
-"""The DICOM listener: Verification and Storage as a service class provider (PS3.4 A and B)."""
+"""Verification and Storage as a service class provider (PS3.4 A and B), for connections handed to it."""
 
 import ipaddress
-import itertools
 import logging
-from collections.abc import Iterable
+import socket
+import time
+from collections.abc import Container, Iterable
+from functools import partial
 
 from pynetdicom import _config, evt
 from pynetdicom.ae import ApplicationEntity
@@ -12,12 +14,14 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from dicom_node.admission import Disposition, StoreCommand
 from dicom_node.dimse_status import PROCESSING_FAILURE
-from dicom_node.errors import NodeError
 from dicom_node.intake import Intake, Reception
+from dicom_node.normalized_services import NormalizedServices
+from dicom_node.receivers.channel import ask_admission
 from dicom_node.settings import Node
 from dicom_node.storage_classes import TRANSFER_SYNTAXES, VERIFICATION, is_storage_class
 from dicom_node.study import Origin
 from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.upper_layer.association import AcceptedAssociation
 from dicom_node.upper_layer.dimse_messages import (
     AFFECTED_SOP_CLASS_UID,
     AFFECTED_SOP_INSTANCE_UID,
@@ -25,25 +29,23 @@ from dicom_node.upper_layer.dimse_messages import (
     CommandSet,
     text,
 )
-from dicom_node.upper_layer.listener import Listener
 from dicom_node.upper_layer.provider import BeginStore
 
 logger = logging.getLogger(__name__)
 
 REJECTED_PERMANENT, SERVICE_USER, CALLING_NOT_RECOGNISED = 0x01, 0x01, 0x03
+REJECTED_TRANSIENT, SERVICE_PROVIDER, LOCAL_LIMIT_EXCEEDED = 0x02, 0x03, 0x02
 ASSOCIATION_TIMEOUT_S = 10.0
 """Seconds from connection to a complete A-ASSOCIATE-RQ."""
 
 
 class StorageSCP:
-    """Listens, answers C-ECHO and hands what C-STORE brings to the intake."""
+    """Serves connections: answers C-ECHO and hands what C-STORE brings to the intake."""
 
-    def __init__(self, node: Node, intake: Intake) -> None:
+    def __init__(self, node: Node, intake: Intake, services: NormalizedServices | None = None) -> None:
         self._node = node
         self._intake = intake
-        self._listener: Listener | None = None
-        self._numbers = itertools.count(1)
-        self._number_of: dict[int, int] = {}
+        self._services = services or NormalizedServices({})
         _config.LOG_REQUEST_IDENTIFIERS = False
         _config.LOG_RESPONSE_IDENTIFIERS = False
         _config.LOG_HANDLER_LEVEL = "none"
@@ -58,35 +60,42 @@ class StorageSCP:
         ae.network_timeout = node.network_timeout_s
         self._ae = ae
 
-    def start(self) -> None:
-        """Begin to listen.
+    def serve(
+        self, connection: socket.socket, channel: socket.socket, address: tuple[str, int], *, is_crowded: bool
+    ) -> None:
+        """Serve one connection in threads of its own.
 
-        Raises:
-            NodeError: the port is taken or the address is not ours.
+        `channel` answers what is asked by `ask_admission`, and is closed at the end. With `is_crowded` the
+        association is rejected: there are as many as there may be.
         """
-        address = (self._node.host, self._node.port)
         try:
-            self._listener = Listener(
-                self._ae,
-                address,
-                self._begin_on,
-                self._on_end,
-                handlers=[(evt.EVT_REQUESTED, self._on_requested)],
-                max_per_peer=self._node.max_associations_per_peer,
+            assoc = AcceptedAssociation(
+                self._ae, connection, address, partial(self._begin_on, channel), channel.close
             )
-        except OSError as exc:
-            raise NodeError(f"cannot listen on {address[0]} port {address[1]}: {exc.strerror}") from exc
-        self._listener.start()
-        logger.info("listening", extra={"ae_title": self._node.ae_title, "port": self._node.port})
+        except OSError:  # the peer is gone again
+            connection.close()
+            channel.close()
+            return
+        assoc.bind(evt.EVT_REQUESTED, self._on_requested, [is_crowded])
+        for event, handler in self._services.handlers:
+            assoc.bind(event, handler)
+        assoc.start()
 
-    def stop(self, patience_s: float = 20.0) -> None:
-        """Stop listening; let associations finish for a while, then abort them."""
-        if self._listener is not None:
-            self._listener.shutdown(patience_s)
+    def stop(self, patience_s: float) -> None:
+        """Let associations finish for a while, then abort them."""
+        deadline = time.monotonic() + patience_s
+        while self._ae.active_associations and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for assoc in self._ae.active_associations:
+            assoc.abort()
 
-    def _on_requested(self, event: evt.Event) -> None:
+    def _on_requested(self, event: evt.Event, is_crowded: bool) -> None:
         """Offer what the requestor proposes, as far as we can store it, in its own order of preference."""
         assoc = event.assoc
+        if is_crowded:
+            assoc.acse.send_reject(REJECTED_TRANSIENT, SERVICE_PROVIDER, LOCAL_LIMIT_EXCEEDED)
+            assoc.kill()
+            return
         if not self._node.accepted_calling and not is_loopback(assoc.requestor.address):
             logger.warning("association rejected: no calling AE title is accepted from other machines")
             assoc.acse.send_reject(REJECTED_PERMANENT, SERVICE_USER, CALLING_NOT_RECOGNISED)
@@ -94,11 +103,10 @@ class StorageSCP:
             return
         request = assoc.requestor.primitive
         proposed = [] if request is None else request.presentation_context_definition_list
-        assoc.acceptor.supported_contexts = supported_contexts(proposed)
+        assoc.acceptor.supported_contexts = supported_contexts(proposed, self._services.sop_classes)
 
-    def _begin_on(self, assoc: Association) -> BeginStore:
-        number = next(self._numbers)
-        self._number_of[id(assoc)] = number
+    def _begin_on(self, channel: socket.socket, assoc: Association) -> BeginStore:
+        register = partial(ask_admission, channel)
 
         def begin(command: CommandSet, context_id: int) -> _Receiving:
             # The library offers only a list.
@@ -110,16 +118,10 @@ class StorageSCP:
                 transfer_syntax_uid=str(context.transfer_syntax[0]),
                 calling_ae_title=assoc.requestor.ae_title.strip(),
                 origin=origin_of(text(command, MOVE_ORIGINATOR), self._node.ae_title),
-                association=number,
             )
-            return _Receiving(self._intake.begin(store))
+            return _Receiving(self._intake.begin(store, register))
 
         return begin
-
-    def _on_end(self, assoc: Association) -> None:
-        number = self._number_of.pop(id(assoc), None)
-        if number is not None:
-            self._intake.open_studies.close(number)
 
 
 class _Receiving:
@@ -151,14 +153,23 @@ def origin_of(move_originator: str, own_ae_title: str) -> Origin:
     return Origin.RETRIEVED if move_originator == own_ae_title else Origin.ROUTED
 
 
-def supported_contexts(proposed: Iterable[PresentationContext]) -> list[PresentationContext]:
-    """Return what we support of the proposed presentation contexts."""
+def supported_contexts(
+    proposed: Iterable[PresentationContext], services: Container[str] = ()
+) -> list[PresentationContext]:
+    """Return what we support of the proposed presentation contexts; `services` are SOP classes too.
+
+    Of services a requestor may be provider as well: one that reports commitment is (PS3.4 J.3.3).
+    """
     syntaxes: dict[str, list[str]] = {}
     for context in proposed:
         abstract = str(context.abstract_syntax)
         supported = TRANSFER_SYNTAXES if is_storage_class(abstract) else TRANSFER_SYNTAXES[:3]
-        if abstract == VERIFICATION or is_storage_class(abstract):
+        if abstract == VERIFICATION or abstract in services or is_storage_class(abstract):
             known = syntaxes.setdefault(abstract, [])
             offered = [str(syntax) for syntax in context.transfer_syntax]
             known += [syntax for syntax in offered if syntax in supported and syntax not in known]
-    return [build_context(abstract, known) for abstract, known in syntaxes.items() if known]
+    contexts = [build_context(abstract, known) for abstract, known in syntaxes.items() if known]
+    for context in contexts:
+        if str(context.abstract_syntax) in services:
+            context.scu_role = context.scp_role = True
+    return contexts

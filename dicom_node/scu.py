@@ -23,18 +23,21 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext, build_context
 
-from dicom_node.errors import RefusedError, StorageError, UnreachableError
+from dicom_node.dimse_status import SOP_CLASS_NOT_SUPPORTED
+from dicom_node.errors import Absence, RefusedError, StorageError, UnreachableError
 from dicom_node.settings import Destination
 from dicom_node.storage import storage_error, sync_folder
 from dicom_node.storage_classes import VERIFICATION
 from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, is_uid
+from dicom_node.upper_layer.checkpoint import guard_requests
 
 logger = logging.getLogger(__name__)
 
-SOP_CLASS_NOT_SUPPORTED = 0x0122
 MOST_CONTEXTS = 128
 """Presentation contexts of one association (PS3.8 9.3.2.2: odd numbers up to 255)."""
 _NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
+_REJECTIONS = {3: Absence.CALLING_AE_UNKNOWN, 7: Absence.CALLED_AE_UNKNOWN}
+"""Reasons that the service-user of the peer gives (PS3.8 9.3.4)."""
 
 
 class Peer(Protocol):
@@ -235,6 +238,7 @@ def associated(
 
     def on_open(event: evt.Event) -> None:
         """Without it every object waits 40 ms: Nagle's algorithm against delayed acknowledgement."""
+        guard_requests(event.assoc)
         wrapper = event.assoc.dul.socket
         if wrapper is not None and wrapper.socket is not None:
             wrapper.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -254,7 +258,7 @@ def associated(
     )
     try:
         if not association.is_established:
-            raise UnreachableError(_why_not(peer, association))
+            raise _why_not(peer, association, is_connected=bool(opened))
         yield association
     finally:
         if association.is_established:
@@ -264,14 +268,18 @@ def associated(
             connection.close()
 
 
-def _why_not(peer: Peer, association: Association) -> str:
+def _why_not(peer: Peer, association: Association, *, is_connected: bool) -> UnreachableError:
     where = f"{peer.name} ({peer.ae_title} at {peer.host}:{peer.port})"
     answer = association.acceptor.primitive
     if association.is_rejected and answer is not None:
-        return f"{where} rejects the association: {answer.reason_str}"
+        by_user = answer.result_source == 1
+        absence = _REJECTIONS.get(answer.diagnostic or 0, Absence.REJECTED) if by_user else Absence.REJECTED
+        return UnreachableError(f"{where} rejects the association: {answer.reason_str}", absence)
     if association.is_aborted and answer is not None:
-        return f"{where} accepts none of the offered presentation contexts"
-    return f"{where} does not answer"
+        message = f"{where} accepts none of the offered presentation contexts"
+        return UnreachableError(message, Absence.NO_CONTEXT)
+    absence = Absence.SILENT if is_connected else Absence.NO_CONNECTION
+    return UnreachableError(f"{where} does not answer", absence)
 
 
 def identifier(**elements: str) -> Dataset:

@@ -1,4 +1,4 @@
-"""The node's process: listener, completion and dispatch together."""
+"""The node's process: the port, the index, completion and dispatch together; data go to the receivers."""
 
 import fcntl
 import itertools
@@ -12,9 +12,12 @@ from dicom_node.completion import is_complete
 from dicom_node.database.engine import Database, open_database
 from dicom_node.dispatch import Dispatcher
 from dicom_node.errors import AlreadyServedError, StorageError
-from dicom_node.intake import Intake
+from dicom_node.receivers.crew import Crew
+from dicom_node.receivers.front import Front
+from dicom_node.receivers.registrar import Registrar
+from dicom_node.receivers.visits import Visits
 from dicom_node.routing import why_not_applicable
-from dicom_node.scp import StorageSCP
+from dicom_node.rules.plan import plan_of
 from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore
 from dicom_node.study import Reason, Study
@@ -25,6 +28,8 @@ SWEEP_EVERY_S = 5.0
 SWEEP_SPOOL_EVERY_S = 3600.0
 TICKS_PER_QUIET_PERIOD = 10
 LONGEST_TICK_S = 1.0
+PATIENCE_WITH_ASSOCIATIONS_S = 20.0
+"""How long open associations may go on once the node is told to stop."""
 
 
 def lock_data_dir(data_dir: Path) -> IO[str]:
@@ -52,13 +57,16 @@ class NodeService:
 
     def __init__(self, settings: NodeSettings) -> None:
         self._settings = settings
-        data_dir = settings.node.data_dir
+        node = settings.node
+        self._visits = Visits(node.max_associations, node.max_associations_per_peer)
+        self._crew = Crew(settings, self._visits.of_receiver)
+        data_dir = node.data_dir
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = lock_data_dir(data_dir)
-        self.database: Database = open_database(settings.node.database_url)
+        self.database: Database = open_database(node.database_url)
         self.store = InstanceStore(data_dir, self.database)
-        self.intake = Intake(self.store, self.database, settings.node.min_free_bytes)
-        self._scp = StorageSCP(settings.node, self.intake)
+        self._registrar = Registrar(self.database.instances, self._visits)
+        self._front = Front(self._visits, self._registrar, self._crew)
         self._dispatcher = Dispatcher(settings, self.database)
         self._stop = threading.Event()
         self._due = threading.Event()
@@ -70,7 +78,7 @@ class NodeService:
         Raises:
             NodeError: it cannot listen.
         """
-        self._scp.start()
+        self._open_door()
         # On a thread of its own: a broker that does not answer must not hold up the completion of studies.
         dispatching = threading.Thread(target=self._dispatch, name="dispatch")
         dispatching.start()
@@ -78,7 +86,7 @@ class NodeService:
             self._watch()
         finally:
             logger.info("stopping")
-            self._scp.stop()
+            self._close_door()
             self._due.set()
             dispatching.join()
             self.store.spool.close()
@@ -87,6 +95,22 @@ class NodeService:
 
     def stop(self) -> None:
         self._stop.set()
+
+    def _open_door(self) -> None:
+        self._front.bind(self._settings.node.host, self._settings.node.port)
+        self._crew.start()
+        self._registrar.start()
+        self._front.start()
+        node = self._settings.node
+        logger.info(
+            "listening",
+            extra={"ae_title": node.ae_title, "port": node.port, "receivers": len(self._crew.receivers)},
+        )
+
+    def _close_door(self) -> None:
+        self._front.stop()
+        self._crew.stop(PATIENCE_WITH_ASSOCIATIONS_S)
+        self._registrar.stop()
 
     def _sweep_spool(self) -> None:
         swept = self.store.spool.sweep(self.database.instances.files_in)
@@ -119,17 +143,22 @@ class NodeService:
         """Close every study that is complete and send its job, or say why it has none."""
         now = self.database.connections.now()
         for study in self.database.studies.receiving():
-            is_open = study.study_instance_uid in self.intake.open_studies
+            is_open = self._visits.bring(study.study_instance_uid)
             quiet_period_s = self._settings.node.quiet_period_s
             if is_complete(study.last_received_at, now, quiet_period_s, is_open=is_open):
                 self._complete(study)
 
     def _complete(self, study: Study) -> None:
-        reason = why_not_applicable(self.database.instances.of_study(study.study_instance_uid))
+        instances = self.database.instances.of_study(study.study_instance_uid)
+        reason = why_not_applicable(instances)
+        plan = plan_of(instances, () if reason is not None else self._settings.rules)
+        reason = reason or plan.reason
         if reason is not None:
-            self.database.studies.set_aside(study, reason)
+            self.database.studies.set_aside(study, reason, plan.why)
             return
         job_id = self.database.studies.complete(study, Reason.QUIET_PERIOD)
         if job_id is not None:
+            if plan.rule is not None:
+                self.database.events.note(study.study_instance_uid, "routed", plan.why, job_id=job_id)
             logger.info("study complete", extra={"job_id": job_id, "instances": study.instance_count})
             self._due.set()

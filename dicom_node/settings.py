@@ -1,8 +1,8 @@
 """The configuration: one TOML file plus environment variables, frozen; read in composition roots only.
 
-`MEDVERSA_<SECTION>_<FIELD>` overrides a field of `[node]`, `[broker]`, `[priors]` or `[worker]`, for example
-`MEDVERSA_NODE_PORT=11113`. `MEDVERSA_CONFIG` names the file where `--config` does not. Relative paths in the
-file are relative to the file.
+`MEDVERSA_<SECTION>_<FIELD>` overrides a field of `[node]`, `[web]`, `[broker]`, `[priors]` or `[worker]`, for
+example `MEDVERSA_NODE_PORT=11113`. `MEDVERSA_CONFIG` names the file where `--config` does not. Relative paths
+in the file are relative to the file.
 """
 
 import os
@@ -11,47 +11,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from dicom_node.errors import SettingsError
+from dicom_node.proof_settings import ProofOfDelivery
+from dicom_node.rules.settings import Rule, check_rules
+from dicom_node.section import AETitle, Count, Name, Port, Seconds, Section
+from dicom_node.web.settings import Web
 
 ENVIRONMENT_PREFIX = "MEDVERSA_"
-OVERRIDABLE_SECTIONS = ("node", "broker", "priors", "worker")
-LISTS = ("accepted_calling", "sources")
+OVERRIDABLE_SECTIONS = ("node", "web", "broker", "priors", "worker")
+LISTS = ("accepted_calling", "allowed_origins", "sources")
 """Fields of which the environment gives the values separated by commas."""
 DATABASE_FILE = "node.sqlite"
 PATHS = {
     "destinations": ("folder",),
     "dicomweb": ("authorization_file", "ca_file"),
     "orthanc": ("authorization_file", "ca_file"),
+    "web": ("certificate_file", "key_file", "client_ca_file"),
 }
 """Fields of each table that are paths."""
 OWN_STORE = "local"
 """Name of the node's own store among the sources of priors."""
-
-
-def _ae_title(value: str) -> str:
-    """Check the AE value representation (PS3.5 6.2): 1 to 16 printable ASCII characters, no backslash."""
-    stripped = value.strip()
-    if (
-        not 1 <= len(stripped) <= 16
-        or "\\" in stripped
-        or not (stripped.isascii() and stripped.isprintable())
-    ):
-        raise ValueError("an AE title has 1 to 16 printable ASCII characters and no backslash")
-    return stripped
-
-
-AETitle = Annotated[str, AfterValidator(_ae_title)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """One table of the file: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Node(Section):
@@ -71,6 +52,8 @@ class Node(Section):
     """Seconds without a new instance after which a study is complete. Default 20."""
     accepted_calling: tuple[AETitle, ...] = ()
     """Calling AE titles that may connect. Default empty: any from loopback, none from elsewhere."""
+    receivers: Annotated[int, Field(ge=0, le=64)] = 0
+    """Processes that receive, side by side on the one port. Default 0: one for each processor, 4 at most."""
     max_associations: Count = 64
     """Associations served at once. Default 64."""
     max_associations_per_peer: Count = 16
@@ -103,7 +86,7 @@ class Broker(Section):
 class Destination(Section):
     """`[[destinations]]`: where results go."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64)]
+    name: Name
     """Name in `status` and logs; unique."""
     kind: Literal["dicom", "folder"] = "dicom"
     """`dicom` sends by C-STORE, `folder` writes files. Default dicom."""
@@ -135,6 +118,8 @@ class Destination(Section):
     and masks as a label map if it stores those), ohif, ohif-edit (boxes that a reader of OHIF may edit),
     stone, legacy-gsps (no SEG), legacy-sc (pictures), legacy-pdf (a document; name a PACS twice to send it
     two profiles); auto asks it which it stores. Default air."""
+    proof: ProofOfDelivery = ProofOfDelivery()
+    """What besides its answers shows that it keeps the results."""
 
     @model_validator(mode="after")
     def _has_address(self) -> Self:
@@ -148,7 +133,7 @@ class Destination(Section):
 class QueryRetrieve(Section):
     """`[[query_retrieve]]`: a PACS that is asked for priors by C-FIND and C-GET or C-MOVE."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64)]
+    name: Name
     """Name in results, `status` and logs; unique."""
     ae_title: AETitle
     """AE title of the PACS."""
@@ -171,7 +156,7 @@ class WebPeer(Section):
     """`[[dicomweb]]` and `[[orthanc]]`: a server that is asked for priors by QIDO-RS and WADO-RS (PS3.18),
     or by Orthanc's REST interface."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64)]
+    name: Name
     """Name in results, `status` and logs; unique among all sources."""
     url: Annotated[str, Field(pattern="^https?://")]
     """Base URL: of DICOMweb what `studies` follows on, of Orthanc its root."""
@@ -220,6 +205,8 @@ class NodeSettings(Section):
 
     node: Node = Field(default_factory=Node)
     """The node itself."""
+    web: Web = Web()
+    """Its DICOMweb server."""
     broker: Broker = Broker()
     """The queue."""
     destinations: tuple[Destination, ...] = ()
@@ -232,6 +219,8 @@ class NodeSettings(Section):
     """Orthancs that are asked over their REST interface."""
     priors: Priors = Priors()
     """The search for priors."""
+    rules: tuple[Rule, ...] = ()
+    """Which studies are read, and how: the first rule that fits decides. None: every study is, in full."""
     worker: Worker = Worker()
     """The workers."""
 
@@ -251,6 +240,18 @@ class NodeSettings(Section):
         for name in self.priors.sources:
             if name not in known:
                 raise ValueError(f"priors.sources names {name}; there are {', '.join(known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _read_back_is_possible(self) -> Self:
+        for destination in self.destinations:
+            if destination.proof.source not in (None, *self._peers()):
+                raise ValueError(f"destinations.proof.source names {destination.proof.source}, no source")
+        return self
+
+    @model_validator(mode="after")
+    def _rules_can_be_meant(self) -> Self:
+        check_rules(self.rules, [destination.name for destination in self.destinations])
         return self
 
     def _peers(self) -> list[str]:
@@ -310,7 +311,7 @@ def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
         node["data_dir"] = str(folder / str(node.get("data_dir", Node.model_fields["data_dir"].default)))
     for key, fields in PATHS.items():
         entries = values.get(key)
-        for entry in entries if isinstance(entries, list) else ():
+        for entry in entries if isinstance(entries, list) else (entries,):
             for field in fields:
                 if isinstance(entry, dict) and isinstance(entry.get(field), str):
                     entry[field] = str(folder / entry[field])

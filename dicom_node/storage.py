@@ -212,8 +212,8 @@ class ResultStore:
 
         Results that the job has already are returned instead: no second set, no UID with two contents. For
         each of `destinations` the deliveries are planned in the same transaction: of every object, or of
-        those whose SOP Instance UIDs `recipients` has under its name. With `faults` they are held until a
-        person decides.
+        those whose SOP Instance UIDs `recipients` has under its name, if that is there. With `faults` they
+        are held until a person decides.
 
         Raises:
             LeaseError: the job belongs to another worker now; nothing is kept.
@@ -226,7 +226,11 @@ class ResultStore:
             _stored_result(lease.job.job_id, item, path, ordinal)
             for ordinal, (item, path) in enumerate(zip(frozen, paths, strict=True))
         ]
-        plan = {name: None if recipients is None else recipients[name] for name in self.destinations}
+        plan = {
+            name: None if recipients is None else recipients[name]
+            for name in self.destinations
+            if recipients is None or name in recipients
+        }
         stored = self.database.results.keep(lease, kept, plan, faults)
         for path in set(paths) - {result.path for result in stored}:
             path.unlink(missing_ok=True)

@@ -19,24 +19,39 @@ SR = "SR"
 Send = Callable[[Destination, Sequence[Path]], Sequence[SendOutcome]]
 
 
+Prove = Callable[[Destination, Sequence[StoredResult]], UndeliveredError | None]
+"""Asks a destination that has accepted all results to show that it keeps them; why it is not done, if so."""
+
+
+def no_proof(destination: Destination, results: Sequence[StoredResult]) -> None:
+    """Take the answer to each object as proof."""
+
+
 def is_transient(status: int | None) -> bool:
     """Say whether another try may succeed: no answer at all, or out of resources (0xA7xx)."""
     return status is None or status >> 8 == 0xA7
 
 
-def deliver(database: Database, send: Send, destinations: Iterable[Destination], job_id: JobId) -> None:
-    """Send what each destination has not yet accepted, in the order of writing, the SR last.
+def deliver(
+    database: Database,
+    send: Send,
+    destinations: Iterable[Destination],
+    job_id: JobId,
+    prove: Prove = no_proof,
+) -> None:
+    """Send what each destination has not yet accepted, in the order of writing, the SR last; have it proven.
 
     A destination that fails does not keep the others from their objects.
 
     Raises:
-        UndeliveredError: some destination has not accepted every object.
+        UndeliveredError: some destination has not accepted every object, or not shown that it keeps it.
     """
     results = database.results.of_job(job_id)
     faults = [
         fault
         for destination in destinations
-        if (fault := _deliver_to(database, send, destination, results)) is not None
+        if (fault := _deliver_to(database, send, destination, results) or prove(destination, results))
+        is not None
     ]
     if faults:
         # A fault that a further try may mend comes first: the job stays alive for it.

@@ -3,16 +3,8 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from pydicom.uid import (
-    Comprehensive3DSRStorage,
-    ComprehensiveSRStorage,
-    EnhancedSRStorage,
-    GrayscaleSoftcopyPresentationStateStorage,
-    KeyObjectSelectionDocumentStorage,
-    SegmentationStorage,
-)
-
 from dicom_node.errors import UnreachableError
+from dicom_node.result_classes import SENT
 from dicom_node.settings import Destination
 from structured_reports.profiles import Profile
 from structured_reports.writers.segmentation import LABEL_MAP_STORAGE
@@ -25,18 +17,7 @@ Ask = Callable[[Destination, Sequence[str]], frozenset[str]]
 """Which of some SOP classes a destination stores; raises UnreachableError."""
 
 NEEDS: Mapping[Profile, tuple[str, ...]] = {
-    Profile.AIR: (
-        Comprehensive3DSRStorage,
-        SegmentationStorage,
-        GrayscaleSoftcopyPresentationStateStorage,
-    ),
-    Profile.OHIF: (Comprehensive3DSRStorage, SegmentationStorage),
-    Profile.STONE: (ComprehensiveSRStorage, SegmentationStorage),
-    Profile.LEGACY_GSPS: (
-        EnhancedSRStorage,
-        GrayscaleSoftcopyPresentationStateStorage,
-        KeyObjectSelectionDocumentStorage,
-    ),
+    profile: SENT[profile] for profile in (Profile.AIR, Profile.OHIF, Profile.STONE, Profile.LEGACY_GSPS)
 }
 """What a destination must store for each profile, the one that says most first; pictures come last."""
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from dicom_node.database.engine import Database
 from dicom_node.errors import LeaseError
 from dicom_node.priors.registry import find_priors
+from dicom_node.rules.plan import plan_of, settings_under
 from dicom_node.scu import accepted_classes, send_files
 from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore, ResultStore
@@ -17,8 +18,10 @@ from dicom_node.study import Job, JobId, JobState, Lease, Reason
 from model.reader import Reader
 from worker.contradictions import contradictions
 from worker.delivery import deliver
+from worker.errors import NothingToReadError
 from worker.output_profiles import profiles_of
-from worker.request import StudyPreparation
+from worker.proving import Prover
+from worker.request import StudyPreparation, asked_for
 from worker.result_objects import Results, objects_of_job
 from worker.retry import Action, Verdict, delay_s, verdict_on
 from worker.settings import DELIVERY_PATIENCE
@@ -69,24 +72,29 @@ class Pipeline:
             return
         self.database.jobs.mark(lease, JobState.DELIVERING)
         with watch.hop("deliver"):
-            deliver(self.database, send_files, self.settings.destinations, lease.job.job_id)
+            prover = Prover(self.settings, self.database)
+            deliver(self.database, send_files, self.settings.destinations, lease.job.job_id, prover)
         is_withdrawn = self.database.withdrawals.is_whole(lease.job.job_id)
         self.database.jobs.mark(lease, JobState.DONE, Reason.WITHDRAWN if is_withdrawn else Reason.DELIVERED)
 
     def _read(self, job: Job, watch: Stopwatch) -> Results:
         study = self.database.studies.get(job.study_instance_uid)
+        plan = plan_of(self.database.instances.of_study(job.study_instance_uid), self.settings.rules)
+        if plan.reason is not None:
+            raise NothingToReadError(plan.reason, plan.why)
+        settings = settings_under(plan.rule, self.settings)
         with watch.hop("priors"):
-            search = find_priors(study, self.settings, self.database, self.store)
+            search = find_priors(study, settings, self.database, self.store)
         with watch.hop("load_model"):
             reader = self.reader()
         preparation = StudyPreparation(self.database, self.store, every_view=reader.reads_every_view)
         with watch.hop("prepare"):
-            prepared = preparation.prepare(study, job.revision, search)
+            prepared = asked_for(plan.rule, preparation.prepare(study, job.revision, search))
         with watch.hop("model"):
             reading = reader.read(prepared.request)
         predecessor = preparation.latest_report(job.study_instance_uid, before=job.revision)
         with watch.hop("write"):
-            profiles = profiles_of(self.settings.destinations, accepted_classes)
+            profiles = profiles_of(settings.destinations, accepted_classes)
             return objects_of_job(job, reading, prepared, predecessor, profiles)
 
     def _settle(self, lease: Lease, verdict: Verdict) -> None:

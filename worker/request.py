@@ -9,6 +9,7 @@ from pydicom import Dataset, dcmread
 
 from dicom_node.database.engine import Database
 from dicom_node.errors import StorageError
+from dicom_node.rules.settings import Rule
 from dicom_node.storage import InstanceStore
 from dicom_node.study import Instance, Prior, PriorSearch, Reason, SOPInstanceUID, Study, StudyInstanceUID
 from model.imaging.selection import Selection, select_images
@@ -165,6 +166,22 @@ class StudyPreparation:
             and (before is None or revisions.get(result.job_id, before) < before)
         ]
         return dcmread(reports[-1].path) if reports else None
+
+
+def asked_for(rule: Rule | None, prepared: PreparedStudy) -> PreparedStudy:
+    """Ask only for the tasks of a rule.
+
+    Raises:
+        NothingToReadError: this kind of images allows none of them.
+    """
+    if rule is None or not rule.tasks:
+        return prepared
+    request = prepared.request
+    tasks = tuple(task for task in request.tasks if task.value.replace(" ", "-") in rule.tasks)
+    if not tasks:
+        detail = f"rule {rule.name} asks for {', '.join(rule.tasks)}: not of {request.modality.value}"
+        raise NothingToReadError(Reason.RULED_OUT, detail)
+    return replace(prepared, request=replace(request, tasks=tasks))
 
 
 def datasets_of(selection: Selection, datasets: Sequence[Dataset]) -> tuple[Dataset, ...]:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from dicom_node.errors import StorageError
+from dicom_node.errors import IndexAwayError, StorageError
 
 BUSY_TIMEOUT_MS = 10_000
 """How long a SQLite writer waits for another one; the caller then gets a StorageError."""
@@ -59,7 +59,8 @@ class Connections:
 
 def _storage_error(exc: SQLAlchemyError) -> StorageError:
     # The message of the driver may quote bound values, i.e. patient data: only its type goes on.
-    return StorageError(f"the index could not be used ({type(exc).__name__})")
+    kind = IndexAwayError if isinstance(exc, OperationalError) else StorageError
+    return kind(f"the index could not be used ({type(exc).__name__})")
 
 
 def connect(url: str) -> Engine:

@@ -10,10 +10,12 @@ from dicom_node.database.deliveries import DeliveryRepository
 from dicom_node.database.events import EventRepository
 from dicom_node.database.instances import InstanceRepository
 from dicom_node.database.jobs import JobRepository
+from dicom_node.database.proofs import ProofRepository
 from dicom_node.database.refusals import RefusalRepository
 from dicom_node.database.results import ResultRepository
 from dicom_node.database.schema import SCHEMA_VERSION, metadata, schema_version
 from dicom_node.database.studies import StudyRepository
+from dicom_node.database.tokens import TokenRepository
 from dicom_node.database.withdrawals import WithdrawalRepository
 from dicom_node.errors import StorageError
 
@@ -28,10 +30,12 @@ class Database:
     jobs: JobRepository
     results: ResultRepository
     deliveries: DeliveryRepository
+    proofs: ProofRepository
     decisions: DecisionRepository
     withdrawals: WithdrawalRepository
     refusals: RefusalRepository
     events: EventRepository
+    tokens: TokenRepository
 
     def close(self) -> None:
         self.connections.engine.dispose()
@@ -61,8 +65,10 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
         jobs=JobRepository(connections),
         results=ResultRepository(connections),
         deliveries=DeliveryRepository(connections),
+        proofs=ProofRepository(connections),
         decisions=DecisionRepository(connections),
         withdrawals=WithdrawalRepository(connections),
         refusals=RefusalRepository(connections),
         events=EventRepository(connections),
+        tokens=TokenRepository(connections),
     )

@@ -48,10 +48,16 @@ def record_event(
 
 
 class EventRepository:
-    """Reads the history."""
+    """Reads the history, and takes notes that change no state."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+
+    def note(self, study_instance_uid: str, what: str, detail: str, *, job_id: int | None = None) -> None:
+        """Write down what was decided or done, in at most 16 letters and a detail without patient data."""
+        with self._connections.writing() as connection:
+            at = self._connections.now()
+            record_event(connection, at, study_instance_uid, what, None, job_id=job_id, detail=detail)
 
     def of_study(self, study_instance_uid: StudyInstanceUID) -> list[Event]:
         """Return the history of a study and its jobs, oldest first."""

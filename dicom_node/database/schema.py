@@ -20,8 +20,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 3
-"""2 added holds and decisions, 3 withdrawals; tables that are missing are made when an index is opened."""
+SCHEMA_VERSION = 4
+"""2 added holds and decisions, 3 withdrawals, 4 proofs; tables that are missing are made at opening."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -137,6 +137,21 @@ deliveries = Table(
     Index("deliveries_by_job", "job_id"),
 )
 
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("sop_instance_uid", Uid, ForeignKey("results.sop_instance_uid"), primary_key=True),
+    Column("destination", String(64), primary_key=True),
+    Column("method", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("requests", Integer, nullable=False),
+    Column("asked_at", UtcTime),
+    Column("answered_at", UtcTime),
+    Column("transaction_uid", Uid),
+    Column("detail", Text, nullable=False, default=""),
+    Index("proofs_by_transaction", "transaction_uid"),
+)
+
 holds = Table(
     "holds",
     metadata,
@@ -180,6 +195,18 @@ refusals = Table(
     Column("calling_ae_title", String(16), nullable=False),
     Column("at", UtcTime, nullable=False),
     Index("refusals_by_instance", "sop_instance_uid"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token_id", AutoId, primary_key=True, autoincrement=True),
+    Column("name", String(16), nullable=False, unique=True),
+    Column("sha256", String(64), nullable=False),
+    Column("scopes", String(64), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("revoked_at", UtcTime),
 )
 
 events = Table(

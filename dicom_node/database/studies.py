@@ -75,6 +75,19 @@ class StudyRepository:
         with self._connections.reading() as connection:
             return _contents(connection, connection.execute(query).scalars().all())
 
+    def keep_open(self, study_instance_uids: Collection[str]) -> None:
+        """Write down that more of some studies is on its way just now: they are not quiet."""
+        change = (
+            update(studies)
+            .where(
+                studies.c.study_instance_uid.in_(study_instance_uids),
+                studies.c.state == StudyState.RECEIVING,
+            )
+            .values(last_received_at=self._connections.now())
+        )
+        with self._connections.writing() as connection:
+            connection.execute(change)
+
     def complete(self, study: Study, reason: Reason) -> JobId | None:
         """Close a revision and make its job, in one transaction; there is one job however often this runs.
 
@@ -104,13 +117,14 @@ class StudyRepository:
             record_event(connection, now, uid, JobState.QUEUED, None, job_id=job_id)
             return job_id
 
-    def set_aside(self, study: Study, reason: Reason) -> bool:
+    def set_aside(self, study: Study, reason: Reason, detail: str = "") -> bool:
         """Close a revision without a job; False if the study has received something meanwhile."""
         with self._connections.writing() as connection:
             if not _close(connection, study, StudyState.NOT_APPLICABLE, reason):
                 return False
             now = self._connections.now()
-            record_event(connection, now, study.study_instance_uid, StudyState.NOT_APPLICABLE, reason)
+            uid, state = study.study_instance_uid, StudyState.NOT_APPLICABLE
+            record_event(connection, now, uid, state, reason, detail=detail)
             return True
 
 

@@ -4,24 +4,21 @@ import ssl
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from email.message import Message
-from io import BytesIO
 from typing import Final, Self
 
 import httpx
-from pydicom.filereader import read_dataset
 
 from dicom_node.admission import StoreCommand
 from dicom_node.database.engine import Database
-from dicom_node.errors import PeerError, SettingsError, UnreachableError
-from dicom_node.file_meta import GROUP_LENGTH, PREAMBLE
+from dicom_node.errors import HeaderError, PeerError, SettingsError, UnreachableError
+from dicom_node.file_meta import end_of_meta, read_meta
 from dicom_node.intake import Intake
-from dicom_node.priors.description import text
 from dicom_node.settings import NodeSettings, WebPeer
 from dicom_node.storage import InstanceStore
 from dicom_node.study import Origin
 
 MOST_HEAD: Final = 1 << 16
-"""Bytes in which the head of a part or of a file must end."""
+"""Bytes in which the head of a part must end."""
 MOST_STUDIES: Final = 200
 """Studies of one patient that are looked at; who answers more has not understood the Patient ID."""
 
@@ -61,7 +58,7 @@ def connected(peer: WebPeer) -> Generator[httpx.Client, None, None]:
             base_url=peer.url.rstrip("/") + "/",
             headers=_authorization(peer),
             timeout=peer.timeout_s,
-            verify=_trusted(peer),
+            verify=trusted(peer),
         ) as client:
             yield client
     except httpx.HTTPStatusError as exc:
@@ -81,7 +78,12 @@ def _authorization(peer: WebPeer) -> dict[str, str]:
         raise SettingsError(f"{peer.name}: the authorization_file cannot be read") from exc
 
 
-def _trusted(peer: WebPeer) -> ssl.SSLContext | bool:
+def trusted(peer: WebPeer) -> ssl.SSLContext | bool:
+    """Return what decides whether the certificate of a peer is trusted.
+
+    Raises:
+        SettingsError: the ca_file cannot be read.
+    """
     if peer.ca_file is None:
         return True
     try:
@@ -147,12 +149,14 @@ def _take(chunks: Iterable[bytes], intake: Intake, ae_title: str) -> None:
                 reception.write(chunk)
                 continue
             head += chunk
-            end = _end_of_meta(head)
+            end = end_of_meta(head)
             if end is not None:
                 reception = intake.begin(_command(head[:end], ae_title))
                 reception.write(head[end:])
         if reception is None:
             raise PeerError("the answer holds no DICOM file")
+    except HeaderError as exc:
+        raise PeerError(f"the answer cannot be taken: {exc}") from exc
     except (httpx.HTTPError, PeerError):
         if reception is not None:
             reception.abort()
@@ -160,24 +164,12 @@ def _take(chunks: Iterable[bytes], intake: Intake, ae_title: str) -> None:
     reception.finish()
 
 
-def _end_of_meta(head: bytes) -> int | None:
-    """Return where the data set begins; None while the file meta information (PS3.10 7.1) is not complete."""
-    start = len(PREAMBLE)
-    if len(head) < start + GROUP_LENGTH.size:
-        return None
-    group, element, _, _, length = GROUP_LENGTH.unpack_from(head, start)
-    if head[start - 4 : start] != b"DICM" or (group, element) != (2, 0) or length > MOST_HEAD:
-        raise PeerError("the answer is no DICOM file")
-    end = start + GROUP_LENGTH.size + length
-    return end if len(head) >= end else None
-
-
 def _command(head: bytes, ae_title: str) -> StoreCommand:
-    meta = read_dataset(BytesIO(head[len(PREAMBLE) :]), is_implicit_VR=False, is_little_endian=True)
+    meta = read_meta(head)
     return StoreCommand(
-        sop_class_uid=text(meta, "MediaStorageSOPClassUID"),
-        sop_instance_uid=text(meta, "MediaStorageSOPInstanceUID"),
-        transfer_syntax_uid=text(meta, "TransferSyntaxUID"),
+        sop_class_uid=meta.sop_class_uid,
+        sop_instance_uid=meta.sop_instance_uid,
+        transfer_syntax_uid=meta.transfer_syntax_uid,
         calling_ae_title=ae_title,
         origin=Origin.RETRIEVED,
     )

@@ -1,12 +1,16 @@
 """One accepted association: pynetdicom's, with our provider and without polling."""
 
 import queue
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
+from pynetdicom.transport import AddressInformation
 
+from dicom_node.upper_layer.guarded_socket import GuardedSocket
 from dicom_node.upper_layer.provider import TICK_S, BeginStore, StreamingProvider
 
 MODE_ACCEPTOR = "acceptor"
@@ -18,19 +22,39 @@ StoreBeginner = Callable[[Association], BeginStore]
 class AcceptedAssociation(Association):
     """An association that a peer has asked for."""
 
-    def __init__(self, ae: ApplicationEntity, begin_on: StoreBeginner, on_end: Callable[[Association], None]):
+    def __init__(
+        self,
+        ae: ApplicationEntity,
+        connection: socket.socket,
+        address: tuple[str, int],
+        begin_on: StoreBeginner,
+        on_end: Callable[[], None],
+    ) -> None:
         super().__init__(ae, MODE_ACCEPTOR)
+        self.name = f"AcceptorThread@{address[0]}:{address[1]}"
+        self.daemon = True
+        self._connection = connection
         self._on_end = on_end
         self.dul = StreamingProvider(self, begin_on(self), ae.maximum_pdu_size)
         # Once more, for the provider that is there now.
         self.acse_timeout = ae.acse_timeout
         self.network_timeout = ae.network_timeout
+        self.set_socket(GuardedSocket(self, connection))
+        self.acceptor.maximum_length = ae.maximum_pdu_size
+        self.acceptor.ae_title = ae.ae_title
+        self.acceptor.address_info = AddressInformation.from_tuple(connection.getsockname())
+        self.acceptor.implementation_class_uid = ae.implementation_class_uid
+        self.acceptor.implementation_version_name = ae.implementation_version_name
+        self.requestor.address_info = AddressInformation.from_tuple(address)
 
     def run_reactor(self) -> None:
         try:
             super().run_reactor()
         finally:
-            self._on_end(self)
+            with suppress(OSError):
+                self._connection.shutdown(socket.SHUT_WR)
+            self._connection.close()
+            self._on_end()
 
     def _run_reactor(self) -> None:
         self._wake_on_acse_primitives()

@@ -20,7 +20,6 @@ FIRST = (
 """The cases to begin with: nothing lost, nothing wrong published, not taken down and not entered."""
 
 LEFT: dict[str, str] = {
-    "P05": "needs a read-back by hash after sending, which delivery does not do yet",
     "X01": "the node has no route yet that is asked by HTTP",
     "X04": "the node has no page yet that shows what others wrote",
 }

@@ -68,10 +68,13 @@ def size_of(path: Path) -> int:
 
 
 def memory_of(node: NodeProcess, field: str) -> int:
-    """Return a line of /proc/PID/status as a number: kB, or a count."""
+    """Return a line of /proc/PID/status, in kB or a count, of the node and its receivers together."""
     assert node.process is not None
-    lines = Path(f"/proc/{node.process.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field))
+    return sum(
+        next(int(line.split()[1]) for line in lines if line.startswith(field))
+        for pid in (node.process.pid, *node.receivers)
+        for lines in [Path(f"/proc/{pid}/status").read_text().splitlines()]
+    )
 
 
 def send_part(node: NodeProcess, ds: Dataset, fraction: float, how: str) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
+from dicom_node.proof_settings import ProofOfDelivery
+from dicom_node.rules.settings import Rule
 from dicom_node.settings import (
     ENVIRONMENT_PREFIX,
     OVERRIDABLE_SECTIONS,
@@ -15,16 +17,20 @@ from dicom_node.settings import (
     WebPeer,
     Worker,
 )
+from dicom_node.web.settings import Web
 from worker.conformance_statement.markdown import Chapter
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "[node]": Node,
+    "[web]": Web,
     "[broker]": Broker,
     "[[destinations]]": Destination,
+    "[destinations.proof]": ProofOfDelivery,
     "[[query_retrieve]]": QueryRetrieve,
     "[[dicomweb]]": WebPeer,
     "[[orthanc]]": WebPeer,
     "[priors]": Priors,
+    "[[rules]]": Rule,
     "[worker]": Worker,
 }
 """Tables of the TOML file."""

@@ -4,14 +4,18 @@ from collections.abc import Iterator
 
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from dicom_node.content_digest import COERCIBLE
 from dicom_node.dimse_status import PROCESSING_FAILURE, QUARANTINED_WITH, REFUSED_WITH
 from dicom_node.instance_look_up import RESULT_CLASSES
 from dicom_node.priors.description import IMAGE_KEYS, PROCEDURES, SERIES_KEYS, STUDY_KEYS
 from dicom_node.priors.query_retrieve import FIND, GET, MOVE
+from dicom_node.proof import MOST_REQUESTS
 from dicom_node.routing import READABLE_CLASSES
 from dicom_node.scp import ASSOCIATION_TIMEOUT_S
 from dicom_node.settings import Node
 from dicom_node.storage_classes import TRANSFER_SYNTAXES, VERIFICATION
+from dicom_node.storage_commitment.asking import SAME_ASSOCIATION_S
+from dicom_node.storage_commitment.messages import STORAGE_COMMITMENT
 from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from structured_reports.products import PRODUCTS
 from worker.conformance_statement.configuration import configuration
@@ -38,6 +42,7 @@ def networking() -> Chapter:
     _implementation_model(chapter)
     _node_acceptor(chapter)
     _delivery(chapter)
+    _proof(chapter)
     _query_retrieve(chapter)
     chapter.section("3", "Network interfaces")
     chapter.say("TCP/IP over whatever the operating system offers; IPv4 and IPv6. No modem, no OSI stack.")
@@ -51,7 +56,7 @@ def _implementation_model(chapter: Chapter) -> None:
     chapter.table(
         ("application entity", "process", "initiates when", "accepts"),
         (
-            ("NODE", "`medversa-node serve`", "never", "C-ECHO, C-STORE"),
+            ("NODE", "`medversa-node serve`", "never", "C-ECHO, C-STORE, N-EVENT-REPORT"),
             ("DELIVERY", "`medversa-node worker`", "results are stored, or a retry is due", "nothing"),
             ("PRIORS", "`medversa-node worker`", "a complete study is about to be read", "nothing"),
             ("OPERATOR", "`doctor`, `send`, `results show`", "a person runs the command", "nothing"),
@@ -135,9 +140,36 @@ def _delivery(chapter: Chapter) -> None:
     hours = DELIVERY_PATIENCE.total_seconds() / 3600
     chapter.say(
         f"Retries follow after {FIRST_DELAY_S:g} s, doubling up to {LONGEST_DELAY_S:g} s, for {hours:g}",
-        "hours. The stored objects are sent again, byte for byte, under the same UIDs. Storage Commitment is",
-        "not used.",
+        "hours. The stored objects are sent again, byte for byte, under the same UIDs.",
         "`medversa-node send` proposes the SOP classes and transfer syntaxes that its files have.",
+    )
+
+
+def _proof(chapter: Chapter) -> None:
+    chapter.section("2.2.1", "DELIVERY and NODE: Storage Commitment as SCU")
+    chapter.table((*_UID, "role"), ((named(STORAGE_COMMITMENT), STORAGE_COMMITMENT, "SCU"),))
+    chapter.say(
+        "Where `proof.by` of a destination is `commitment`. DELIVERY sends one N-ACTION (Action Type ID 1)",
+        "for all objects that the destination has accepted, without Referenced PPS or storage media, under",
+        f"a new Transaction UID, and holds the association for {SAME_ASSOCIATION_S:g} s. N-EVENT-REPORT is",
+        "taken on it, and by NODE on a new association, on which the requestor proposes the role of SCP.",
+    )
+    chapter.table(
+        ("report", "what is done"),
+        (
+            ("committed", "the object is proven; the job is done when all are"),
+            ("Failed SOP Sequence, any Failure Reason", "the object is sent again, and asked for again"),
+            ("none within `proof.answer_within_s`", "asked for again; every third time it is sent again too"),
+            (f"{MOST_REQUESTS} requests without commitment", "the job fails visibly"),
+            ("of an unknown Transaction UID", "answered 0x0110; nothing changes"),
+            ("a second one of the same transaction", "answered 0x0000; nothing changes"),
+            ("without legal identifiers", "answered 0x0115"),
+        ),
+    )
+    chapter.say(
+        "Where `proof.by` is `read-back`, each object is fetched by C-GET at IMAGE level, WADO-RS or",
+        "Orthanc's REST interface from `proof.source`, and compared element by element. These attributes an",
+        f"archive may correct: {', '.join(COERCIBLE)}.",
     )
 
 

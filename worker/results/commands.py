@@ -203,6 +203,20 @@ def withdrawn(*, config: Path | None) -> None:
         click.echo(json.dumps(withdrawn_values(database), indent=1, ensure_ascii=False))
 
 
+@results.command()
+@click.argument("what", metavar="JOB|STUDY|UID")
+@CONFIG
+@told_amiss
+def proofs(*, what: str, config: Path | None) -> None:
+    """Print as JSON what each destination answered to each result, and how it has shown that it keeps it."""
+    from worker.results.look_up import index_of
+    from worker.results.proofs import jobs_named, proof_values
+
+    with index_of(load_settings(config)) as database:
+        told = {job_id: proof_values(database, job_id) for job_id in jobs_named(what, database)}
+    click.echo(json.dumps(told, indent=1))
+
+
 def _decide(what: str, config: Path | None, kind: OnHold, why: str, by: str) -> None:
     from worker.results.held import job_named
     from worker.results.look_up import index_of

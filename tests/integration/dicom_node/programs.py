@@ -40,6 +40,11 @@ def run(*command: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str
     )
 
 
+def children_of(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return sorted(int(child) for children in tasks for child in children.read_text().split())
+
+
 @dataclass
 class NodeProcess:
     """`medversa-node serve` on a folder."""
@@ -81,6 +86,12 @@ class NodeProcess:
         assert answer.returncode == 0, answer.stderr
         found: dict[str, list[dict[str, object]]] = json.loads(answer.stdout)
         return found
+
+    @property
+    def receivers(self) -> list[int]:
+        """Process ids of the receivers that run now."""
+        assert self.process is not None
+        return [pid for nursery in children_of(self.process.pid) for pid in children_of(nursery)]
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None

@@ -79,7 +79,6 @@ class Sender:
     intake: Intake
     calling_ae_title: str = "MODALITY"
     origin: Origin = Origin.ROUTED
-    association: int = 0
 
     def send(self, ds: Dataset, **command: str) -> Outcome:
         values = {
@@ -87,12 +86,7 @@ class Sender:
             "sop_instance_uid": str(ds.get("SOPInstanceUID", "")),
             "transfer_syntax_uid": str(ExplicitVRLittleEndian),
         } | command
-        store = StoreCommand(
-            **values,
-            calling_ae_title=self.calling_ae_title,
-            origin=self.origin,
-            association=self.association,
-        )
+        store = StoreCommand(**values, calling_ae_title=self.calling_ae_title, origin=self.origin)
         reception = self.intake.begin(store)
         content = encoded(ds, values["transfer_syntax_uid"])
         for at in range(0, len(content), 100):

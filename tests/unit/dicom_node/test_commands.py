@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 from dicom_node.cli import main
 from dicom_node.database.engine import Database, open_database
-from dicom_node.diagnosis import checks
+from dicom_node.diagnosis.doctor import checks
+from dicom_node.diagnosis.faults import Fault
 from dicom_node.intake import Intake
 from dicom_node.overview import gather
 from dicom_node.settings import NodeSettings, load_settings
@@ -139,7 +140,8 @@ def test_doctor_asks_every_peer(tmp_path: Path) -> None:
     found = {check.name: check for check in checks(settings)}
 
     assert not found["peer pacs"].is_ok
-    assert "register MEDVERSA there" in found["peer pacs"].what_to_do
+    assert found["peer pacs"].fault is Fault.NOTHING_LISTENS
+    assert "1 may be the wrong port" in found["peer pacs"].what_to_do
     assert found["destination out"].is_ok
     assert found["data folder"].is_ok
 

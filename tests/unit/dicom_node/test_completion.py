@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dicom_node.completion import Standing, is_complete, on_arrival
-from dicom_node.intake import OpenStudies
+from dicom_node.receivers.visits import Visits
 from dicom_node.study import Reason, StudyState
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -51,12 +51,15 @@ def test_anything_else_moves_nothing(state: StudyState) -> None:
     assert on_arrival(before, is_for_reading=False, is_job_begun=True) == before
 
 
-def test_study_is_open_until_every_association_that_sent_it_has_ended() -> None:
-    studies = OpenStudies()
-    studies.touch(1, "1.2.3")
-    studies.touch(2, "1.2.3")
+def test_study_is_open_until_every_connection_that_brought_part_of_it_has_ended() -> None:
+    visits = Visits(most=4, most_per_peer=4)
+    first, second = visits.begin(("127.0.0.1", 1)), visits.begin(("127.0.0.1", 2))
+    assert first is not None
+    assert second is not None
+    for visit in (first, second):
+        visit.studies.add("1.2.3")
 
-    studies.close(1)
-    assert "1.2.3" in studies
-    studies.close(2)
-    assert "1.2.3" not in studies
+    visits.end(first)
+    assert visits.bring("1.2.3")
+    visits.end(second)
+    assert not visits.bring("1.2.3")

@@ -6,7 +6,8 @@ from typing import get_args
 import pytest
 
 from dicom_node.errors import SettingsError
-from dicom_node.settings import NodeSettings, Section, Worker, load_settings
+from dicom_node.section import Section
+from dicom_node.settings import NodeSettings, Worker, load_settings
 from model.precision import Precision
 
 

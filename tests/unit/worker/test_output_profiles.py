@@ -11,6 +11,7 @@ from pydicom import dcmread
 from pydicom.uid import ComprehensiveSRStorage, EnhancedSRStorage, SegmentationStorage
 
 from dicom_node.errors import UnreachableError
+from dicom_node.result_classes import SENT
 from dicom_node.settings import Destination
 from dicom_node.storage import ResultStore
 from dicom_node.study import JobState
@@ -32,7 +33,7 @@ def never(destination: Destination, classes: Sequence[str]) -> frozenset[str]:
 
 def test_settings_name_the_profiles_that_exist() -> None:
     named = get_args(Destination.model_fields["profile"].annotation)
-    assert set(named) == {*Profile, AUTO}
+    assert set(named) == {*Profile, AUTO} == set(SENT)
 
 
 @pytest.mark.parametrize("profile", [each for each in Profile if each is not Profile.LABEL_MAP])
@@ -115,10 +116,12 @@ def test_each_destination_gets_its_own_objects(
     bench.pipeline.take(job_id)
     job = bench.database.jobs.get(job_id)
     assert job.state is JobState.DONE, job.detail
-    got = {
-        name: sorted(dcmread(path).Modality for path in (tmp_path / name).glob("*.dcm"))
-        for name in ("ohif", "pictures", "documents")
+    profiles = {"ohif": "ohif", "pictures": "legacy-sc", "documents": "legacy-pdf"}
+    sent = {name: [dcmread(path) for path in (tmp_path / name).glob("*.dcm")] for name in profiles}
+    assert {name: {ds.SOPClassUID for ds in sent[name]} for name in profiles} == {
+        name: set(SENT[profile]) for name, profile in profiles.items()
     }
+    got = {name: sorted(ds.Modality for ds in datasets) for name, datasets in sent.items()}
     assert got["ohif"] == ["SEG", "SR"]
     assert set(got["pictures"]) == {"OT", "SR"}
     deliveries = bench.database.deliveries.of_job(job_id)

@@ -10,6 +10,7 @@ from pydicom import Dataset
 from dicom_node.dimse_status import REFUSED_WITH
 from dicom_node.routing import READABLE_CLASSES
 from dicom_node.scp import supported_contexts
+from dicom_node.section import Section
 from dicom_node.settings import NodeSettings
 from dicom_node.storage_classes import TRANSFER_SYNTAXES
 from structured_reports.codes import CONCEPTS
@@ -102,18 +103,21 @@ def test_every_table_of_the_code_is_in_it(said: str) -> None:
 
 
 def test_every_setting_is_in_it_with_its_meaning(said: str) -> None:
-    assert {section.__name__ for section in SECTIONS.values()} == {
-        _section_name(annotation.annotation) for annotation in NodeSettings.model_fields.values()
-    }
+    assert set(SECTIONS.values()) == _sections_of(NodeSettings)
     for name, section in SECTIONS.items():
         for key, field in section.model_fields.items():
             assert field.description, f"{name} {key} has no docstring"
             assert f"| `{name}` | `{key}` |" in said
 
 
-def _section_name(annotation: object) -> str:
-    """Name the model of a field, also inside tuple[…, ...]."""
-    return next(iter(getattr(annotation, "__args__", (annotation,)))).__name__
+def _sections_of(model: type[Section]) -> set[type[Section]]:
+    """List the tables of a table's fields, and of theirs; also inside tuple[…, ...]."""
+    found: set[type[Section]] = set()
+    for field in model.model_fields.values():
+        kind = next(iter(getattr(field.annotation, "__args__", (field.annotation,))))
+        if isinstance(kind, type) and issubclass(kind, Section):
+            found |= {kind} | _sections_of(kind)
+    return found
 
 
 def test_every_table_has_as_many_cells_in_each_row(said: str) -> None:

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final
 
 from pydicom import Dataset
 from pynetdicom import evt
 
 from dicom_node.database.engine import Database
+from dicom_node.dimse_status import NO_SUCH_CLASS
+from dicom_node.settings import NodeSettings
 from dicom_node.storage_commitment.messages import STORAGE_COMMITMENT
+from dicom_node.storage_commitment.providing import take_request
 from dicom_node.storage_commitment.reports import take_report
-
-NO_SUCH_CLASS: Final = 0x0118
 
 Answer = Callable[[evt.Event], int]
 """Does what a request asks for and returns the status of the response."""
@@ -42,6 +42,11 @@ class NormalizedServices:
         return (NO_SUCH_CLASS if answer is None else answer(event)), None
 
 
-def services_of(database: Database) -> NormalizedServices:
+def services_of(settings: NodeSettings, database: Database) -> NormalizedServices:
     """Make the services of a node on its index."""
-    return NormalizedServices({(evt.EVT_N_EVENT_REPORT, STORAGE_COMMITMENT): partial(take_report, database)})
+    return NormalizedServices(
+        {
+            (evt.EVT_N_ACTION, STORAGE_COMMITMENT): partial(take_request, database, settings.modalities),
+            (evt.EVT_N_EVENT_REPORT, STORAGE_COMMITMENT): partial(take_report, database),
+        }
+    )

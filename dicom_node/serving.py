@@ -20,6 +20,7 @@ from dicom_node.routing import why_not_applicable
 from dicom_node.rules.plan import plan_of
 from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore
+from dicom_node.storage_commitment.providing import CommitmentReporter
 from dicom_node.study import Reason, Study
 
 logger = logging.getLogger(__name__)
@@ -82,13 +83,18 @@ class NodeService:
         # On a thread of its own: a broker that does not answer must not hold up the completion of studies.
         dispatching = threading.Thread(target=self._dispatch, name="dispatch")
         dispatching.start()
+        reporter = CommitmentReporter(self._settings.modalities, self.database)
+        reporting = threading.Thread(target=reporter.run, args=(self._stop,), name="commitment")
+        reporting.start()
         try:
             self._watch()
         finally:
             logger.info("stopping")
+            self._stop.set()
             self._close_door()
             self._due.set()
             dispatching.join()
+            reporting.join()
             self.store.spool.close()
             self.database.close()
             self._lock.close()

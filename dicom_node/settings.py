@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from dicom_node.errors import SettingsError
+from dicom_node.modality_settings import Modality
 from dicom_node.proof_settings import ProofOfDelivery
 from dicom_node.rules.settings import Rule, check_rules
 from dicom_node.section import AETitle, Count, Name, Port, Seconds, Section
@@ -211,6 +212,8 @@ class NodeSettings(Section):
     """The queue."""
     destinations: tuple[Destination, ...] = ()
     """Where results go; none: they stay in data_dir."""
+    modalities: tuple[Modality, ...] = ()
+    """Senders that are reported to on associations of ours."""
     query_retrieve: tuple[QueryRetrieve, ...] = ()
     """Where priors are asked for besides the node's own store."""
     dicomweb: tuple[WebPeer, ...] = ()
@@ -322,7 +325,7 @@ def _name_ourselves(values: dict[str, Any]) -> None:
     own = node.get("ae_title") if isinstance(node, dict) else None
     if own is None:
         return
-    for key in ("destinations", "query_retrieve"):
+    for key in ("destinations", "modalities", "query_retrieve"):
         entries = values.get(key)
         for entry in entries if isinstance(entries, list) else ():
             if isinstance(entry, dict):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
 
+from dicom_node.database.commitments import CommitmentRepository
 from dicom_node.database.connections import Clock, Connections, connect, utc_now
 from dicom_node.database.decisions import DecisionRepository
 from dicom_node.database.deliveries import DeliveryRepository
@@ -31,6 +32,7 @@ class Database:
     results: ResultRepository
     deliveries: DeliveryRepository
     proofs: ProofRepository
+    commitments: CommitmentRepository
     decisions: DecisionRepository
     withdrawals: WithdrawalRepository
     refusals: RefusalRepository
@@ -66,6 +68,7 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
         results=ResultRepository(connections),
         deliveries=DeliveryRepository(connections),
         proofs=ProofRepository(connections),
+        commitments=CommitmentRepository(connections),
         decisions=DecisionRepository(connections),
         withdrawals=WithdrawalRepository(connections),
         refusals=RefusalRepository(connections),

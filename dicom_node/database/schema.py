@@ -20,8 +20,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 4
-"""2 added holds and decisions, 3 withdrawals, 4 proofs; tables that are missing are made at opening."""
+SCHEMA_VERSION = 5
+"""2 added holds and decisions, 3 withdrawals, 4 proofs, 5 commitments.
+
+Tables that are missing are made when an index is opened."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -150,6 +152,19 @@ proofs = Table(
     Column("transaction_uid", Uid),
     Column("detail", Text, nullable=False, default=""),
     Index("proofs_by_transaction", "transaction_uid"),
+)
+
+commitments = Table(
+    "commitments",
+    metadata,
+    Column("transaction_uid", Uid, primary_key=True),
+    Column("ae_title", String(16), primary_key=True),
+    Column("objects", Text, nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("not_before", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("reported_at", UtcTime),
+    Index("commitments_by_peer", "ae_title", "reported_at"),
 )
 
 holds = Table(

@@ -68,7 +68,7 @@ def serve(control: socket.socket, settings: NodeSettings) -> None:
     database = open_database(settings.node.database_url)
     store = InstanceStore(settings.node.data_dir, database)
     intake = Intake(store, database, settings.node.min_free_bytes)
-    scp = StorageSCP(settings.node, intake, services_of(database))
+    scp = StorageSCP(settings.node, intake, services_of(settings, database))
     control.send(READY)
     scp.stop(_take_connections(control, scp))
     store.spool.close()

@@ -2,6 +2,7 @@
 
 import queue
 import socket
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -35,6 +36,8 @@ class AcceptedAssociation(Association):
         self.daemon = True
         self._connection = connection
         self._on_end = on_end
+        self.afterwards: deque[Callable[[Association], None]] = deque()
+        """What is to be sent to the peer on this association once it leaves time for it."""
         self.dul = StreamingProvider(self, begin_on(self), ae.maximum_pdu_size)
         # Once more, for the provider that is there now.
         self.acse_timeout = ae.acse_timeout
@@ -68,6 +71,16 @@ class AcceptedAssociation(Association):
             if self._has_ended():
                 self.kill()
                 return
+            if message is None and self.afterwards:
+                self._send(self.afterwards.popleft())
+
+    def _send(self, request: Callable[[Association], None]) -> None:
+        """Make a request of our own on this thread: nobody else takes the answer from the queue."""
+        self._is_paused = True
+        try:
+            request(self)
+        finally:
+            self._is_paused = False
 
     def _wake_on_acse_primitives(self) -> None:
         """Release and abort come by another queue than messages: let them wake the same wait."""

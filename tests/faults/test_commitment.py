@@ -72,7 +72,8 @@ def make(
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
         node = Node(port=port, data_dir=settings.node.data_dir)
-        listener = InProcessNode(node, Intake(bench.store, bench.database), services_of(bench.database))
+        services = services_of(settings, bench.database)
+        listener = InProcessNode(node, Intake(bench.store, bench.database), services)
         listener.start()
         stop.extend((archive.server.shutdown, lambda: listener.stop(1), bench.database.close))
         return Committed(bench, job_id, archive, port)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
+from dicom_node.modality_settings import Modality
 from dicom_node.proof_settings import ProofOfDelivery
 from dicom_node.rules.settings import Rule
 from dicom_node.settings import (
@@ -26,6 +27,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[broker]": Broker,
     "[[destinations]]": Destination,
     "[destinations.proof]": ProofOfDelivery,
+    "[[modalities]]": Modality,
     "[[query_retrieve]]": QueryRetrieve,
     "[[dicomweb]]": WebPeer,
     "[[orthanc]]": WebPeer,

@@ -35,7 +35,7 @@ def _overview() -> Chapter:
             ("Storage of images and of any other instance", "no", "yes"),
             *((named(uid), "yes", "yes") for uid in sent_classes()),
             ("Study Root Query/Retrieve: FIND, GET, MOVE", "yes", "no"),
-            ("Storage Commitment Push Model", "yes", "no"),
+            ("Storage Commitment Push Model", "yes", "yes"),
             ("Modality Worklist, MPPS, Print", "no", "no"),
             ("DICOMweb: QIDO-RS and WADO-RS, for priors", "yes", "no"),
             ("DICOMweb: STOW-RS", "no", "no"),

@@ -15,7 +15,16 @@ from dicom_node.scp import ASSOCIATION_TIMEOUT_S
 from dicom_node.settings import Node
 from dicom_node.storage_classes import TRANSFER_SYNTAXES, VERIFICATION
 from dicom_node.storage_commitment.asking import SAME_ASSOCIATION_S
-from dicom_node.storage_commitment.messages import STORAGE_COMMITMENT
+from dicom_node.storage_commitment.messages import (
+    CLASS_INSTANCE_CONFLICT,
+    CLASS_NOT_SUPPORTED,
+    FAILURE_REASONS,
+    NO_SUCH_INSTANCE,
+    STORAGE_COMMITMENT,
+)
+from dicom_node.storage_commitment.messages import PROCESSING_FAILURE as FAILED_TO_KEEP
+from dicom_node.storage_commitment.providing import FIRST_DELAY_S as REPORT_DELAY_S
+from dicom_node.storage_commitment.providing import LONGEST_DELAY_S as LONGEST_REPORT_DELAY_S
 from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from structured_reports.products import PRODUCTS
 from worker.conformance_statement.configuration import configuration
@@ -56,7 +65,12 @@ def _implementation_model(chapter: Chapter) -> None:
     chapter.table(
         ("application entity", "process", "initiates when", "accepts"),
         (
-            ("NODE", "`medversa-node serve`", "never", "C-ECHO, C-STORE, N-EVENT-REPORT"),
+            (
+                "NODE",
+                "`medversa-node serve`",
+                "a report of commitment is due",
+                "C-ECHO, C-STORE, N-ACTION, N-EVENT-REPORT",
+            ),
             ("DELIVERY", "`medversa-node worker`", "results are stored, or a retry is due", "nothing"),
             ("PRIORS", "`medversa-node worker`", "a complete study is about to be read", "nothing"),
             ("OPERATOR", "`doctor`, `send`, `results show`", "a person runs the command", "nothing"),
@@ -91,6 +105,32 @@ def _node_acceptor(chapter: Chapter) -> None:
     _association_policies(chapter)
     chapter.section("2.1.2", "Statuses of C-STORE")
     chapter.table(("status", "what becomes of the instance", "reason"), _statuses())
+    _commitment(chapter)
+
+
+def _commitment(chapter: Chapter) -> None:
+    chapter.section("2.1.3", "NODE: Storage Commitment as SCP")
+    chapter.table((*_UID, "role"), ((named(STORAGE_COMMITMENT), STORAGE_COMMITMENT, "SCP"),))
+    chapter.say(
+        "N-ACTION (Action Type ID 1) is answered 0x0000 once the request is on stable storage; 0x0115 without",
+        "legal identifiers, or if the same AE used the Transaction UID for other objects; 0x0123 for another",
+        "action. An object is committed if its file and its row are on stable storage at the time of the",
+        "report. The report goes to the address in `[[modalities]]` on a new association, with SCP role",
+        f"selection, and again after {REPORT_DELAY_S:g} s, doubling up to {LONGEST_REPORT_DELAY_S:g} s, until",
+        "it is taken; it outlives a restart. An AE title that is not listed gets it on the association of its",
+        "request, if that is still there.",
+    )
+    chapter.table(("Failure Reason", "meaning", "when"), _failures())
+
+
+def _failures() -> Iterator[tuple[str, str, str]]:
+    for reason, when in (
+        (NO_SUCH_INSTANCE, "never received, or refused"),
+        (FAILED_TO_KEEP, "in quarantine, or another content came under its UID, or the file is damaged"),
+        (CLASS_INSTANCE_CONFLICT, "kept under another SOP class"),
+        (CLASS_NOT_SUPPORTED, "no storage SOP class"),
+    ):
+        yield f"0x{reason:04X}", FAILURE_REASONS[reason], when
 
 
 def _association_policies(chapter: Chapter) -> None:

@@ -1,0 +1,94 @@
+"""For what the node commits itself, and what it remembers of those who asked."""
+
+import pytest
+from pydicom.uid import CTImageStorage, MRImageStorage, generate_uid
+
+from dicom_node.database.engine import Database
+from dicom_node.storage_commitment.judging import Kept, judged, why_not
+from dicom_node.storage_commitment.messages import Reference, Request
+from dicom_node.study import SOPInstanceUID
+from tests.unit.dicom_node.arrivals import Sender, dataset
+from tests.unit.dicom_node.conftest import TurnedClock
+
+CT = Reference(CTImageStorage, "1.2.3")
+
+
+@pytest.mark.parametrize(
+    ("reference", "kept", "reason"),
+    [
+        (CT, Kept(CTImageStorage, is_whole=True, is_doubted=False), None),
+        (CT, None, 0x0112),
+        (CT, Kept(MRImageStorage, is_whole=True, is_doubted=False), 0x0119),
+        (CT, Kept(CTImageStorage, is_whole=False, is_doubted=False), 0x0110),
+        (CT, Kept(CTImageStorage, is_whole=True, is_doubted=True), 0x0110),
+        (Reference("1.2.840.10008.1.1", "1.2.3"), None, 0x0122),
+    ],
+)
+def test_failure_reasons_are_those_of_the_standard(
+    reference: Reference, kept: Kept | None, reason: int | None
+) -> None:
+    """PS3.3 C.14.1.1."""
+    assert why_not(reference, kept) == reason
+
+
+def test_what_is_on_stable_storage_is_committed_and_nothing_else(database: Database, sender: Sender) -> None:
+    whole, lost, doubted = dataset(), dataset(), dataset(PatientID="P1")
+    for ds in (whole, lost, doubted):
+        assert sender.send(ds).status == 0x0000
+    conflict = dataset(SOPInstanceUID=doubted.SOPInstanceUID, BodyPartExamined="HEAD")
+    assert sender.send(conflict).status == 0x0000, "kept in quarantine"
+    stored = database.instances.get(lost.SOPInstanceUID)
+    assert stored is not None
+    stored.path.write_bytes(b"")
+    named = [str(ds.SOPInstanceUID) for ds in (whole, lost, doubted)] + ["1.2.3.4"]
+    request = Request("1.2.9", tuple(Reference(CTImageStorage, uid) for uid in named))
+
+    report = judged(request, database.commitments.kept(request.references))
+
+    assert [each.sop_instance_uid for each in report.committed] == [whole.SOPInstanceUID]
+    assert [(each.sop_instance_uid, reason) for each, reason in report.failed] == [
+        (lost.SOPInstanceUID, 0x0110),
+        (doubted.SOPInstanceUID, 0x0110),
+        ("1.2.3.4", 0x0112),
+    ]
+
+
+def test_request_of_many_objects_is_looked_up_whole(database: Database, sender: Sender) -> None:
+    sent = [dataset() for _ in range(3)]
+    for ds in sent:
+        sender.send(ds)
+    named = [generate_uid() for _ in range(1200)] + [ds.SOPInstanceUID for ds in sent]
+
+    kept = database.commitments.kept([Reference(CTImageStorage, uid) for uid in named])
+
+    assert set(kept) == {SOPInstanceUID(ds.SOPInstanceUID) for ds in sent}
+
+
+def test_report_is_due_until_it_is_taken(database: Database, clock: TurnedClock) -> None:
+    request = Request("1.2.9", (CT,))
+    assert database.commitments.take("CT1", request)
+    assert database.commitments.due(["OTHER"]) == []
+    (asked,) = database.commitments.due(["CT1", "OTHER"])
+    assert asked.request == request
+
+    database.commitments.try_later(asked, 10)
+    assert database.commitments.due(["CT1"]) == []
+    clock.turn(11)
+    (again,) = database.commitments.due(["CT1"])
+    assert again.attempts == 1
+
+    database.commitments.reported(again)
+    assert database.commitments.due(["CT1"]) == []
+
+
+def test_same_request_again_is_reported_again_and_another_under_its_uid_is_refused(
+    database: Database,
+) -> None:
+    request = Request("1.2.9", (CT,))
+    assert database.commitments.take("CT1", request)
+    database.commitments.reported(database.commitments.due(["CT1"])[0])
+
+    assert database.commitments.take("CT1", request)
+    assert len(database.commitments.due(["CT1"])) == 1
+    assert not database.commitments.take("CT1", Request("1.2.9", (Reference(CTImageStorage, "1.2.4"),)))
+    assert database.commitments.take("CT2", Request("1.2.9", (Reference(CTImageStorage, "1.2.4"),)))

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 SCHEMA_VERSION = 5
-"""2 added holds and decisions, 3 withdrawals, 4 proofs, 5 commitments.
+"""2 added holds and decisions, 3 withdrawals, 4 proofs and tokens, 5 commitments.
 
 Tables that are missing are made when an index is opened."""
 

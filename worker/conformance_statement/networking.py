@@ -33,6 +33,7 @@ from worker.retry import FIRST_DELAY_S, LONGEST_DELAY_S
 from worker.settings import DELIVERY_PATIENCE
 
 NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+NODE_ACCEPTS = "C-ECHO, C-STORE, N-ACTION, N-EVENT-REPORT"
 _UID = ("SOP class", "UID")
 
 
@@ -112,13 +113,13 @@ def _commitment(chapter: Chapter) -> None:
     chapter.section("2.1.3", "NODE: Storage Commitment as SCP")
     chapter.table((*_UID, "role"), ((named(STORAGE_COMMITMENT), STORAGE_COMMITMENT, "SCP"),))
     chapter.say(
-        "N-ACTION (Action Type ID 1) is answered 0x0000 once the request is on stable storage; 0x0115 without",
-        "legal identifiers, or if the same AE used the Transaction UID for other objects; 0x0123 for another",
-        "action. An object is committed if its file and its row are on stable storage at the time of the",
-        "report. The report goes to the address in `[[modalities]]` on a new association, with SCP role",
-        f"selection, and again after {REPORT_DELAY_S:g} s, doubling up to {LONGEST_REPORT_DELAY_S:g} s, until",
-        "it is taken; it outlives a restart. An AE title that is not listed gets it on the association of its",
-        "request, if that is still there.",
+        "N-ACTION (Action Type ID 1) is answered 0x0000 once the request is on stable storage; 0x0115",
+        "without legal identifiers, or if the same AE used the Transaction UID for other objects; 0x0123 for",
+        "another action. An object is committed if its file and its row are on stable storage at the time of",
+        "the report. The report goes to the address in `[[modalities]]` on a new association, with SCP role",
+        f"selection, and again after {REPORT_DELAY_S:g} s, doubling up to {LONGEST_REPORT_DELAY_S:g} s,",
+        "until it is taken; it outlives a restart. An AE title that is not listed gets it on the association",
+        "of its request, if that is still there.",
     )
     chapter.table(("Failure Reason", "meaning", "when"), _failures())
 

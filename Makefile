@@ -9,7 +9,7 @@ WEIGHTS ?= medversa-demo
 EVALUATION ?= .evaluation
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train-demo evaluate test test-fast bench check format servers validators viewers clean
+.PHONY: help demo train-demo evaluate test test-fast bench check format servers validators databases viewers clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -22,7 +22,7 @@ $(VENV)/.tests: $(VENV)/.runs
 	./deploy/install.sh venv $(VENV) dev
 	@touch $@
 
-servers validators viewers:
+servers validators databases viewers:
 	@./deploy/install.sh $@
 
 demo: $(VENV)/.runs servers ## Start Orthanc, node and worker; send studies; show what comes back (KEEP=1: stay up)
@@ -31,7 +31,7 @@ demo: $(VENV)/.runs servers ## Start Orthanc, node and worker; send studies; sho
 train-demo: $(VENV)/.runs ## Make the demonstration weights from seeds alone: some 90 minutes on two cores; runs on
 	$(BIN)/medversa-node train demo --out $(RUN)
 
-test: $(VENV)/.tests servers validators viewers ## Install what the tests need and run them all
+test: $(VENV)/.tests servers validators databases viewers ## Install what the tests need and run them all
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 test-fast: $(VENV)/.tests ## Unit and contract tests only

@@ -4,6 +4,7 @@
 #   install.sh venv DIR EXTRAS   virtual environment DIR with the package, its EXTRAS and PyTorch
 #   install.sh servers           Debian's Orthanc, Redis, DCMTK and dicom3tools, where that is allowed
 #   install.sh validators        what else judges results in tests: PixelMed, GDCM, plugins of Orthanc
+#   install.sh databases         PostgreSQL, for tests of an index in it
 #   install.sh viewers           what shows results in tests: a browser, node, and the readers inside OHIF
 set -eu
 
@@ -91,6 +92,11 @@ install_validators() {
         echo "could not install$missing: tests that need them are skipped and say so"
 }
 
+install_databases() {
+    ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || install_missing postgres:postgresql ||
+        echo "could not install$missing: tests that need it are skipped and say so"
+}
+
 install_viewers() {
     install_missing node:nodejs npm:npm chromium:chromium \
         /usr/share/orthanc/plugins/libOrthancDicomWeb.so:orthanc-dicomweb ||
@@ -108,6 +114,7 @@ case ${1:-} in
     venv) make_venv "$2" "$3" ;;
     servers) install_servers ;;
     validators) install_validators ;;
+    databases) install_databases ;;
     viewers) install_viewers ;;
-    *) sed -n '2,7p' "$0"; exit 2 ;;
+    *) sed -n '2,8p' "$0"; exit 2 ;;
 esac

@@ -38,5 +38,9 @@ WHAT_TO_DO: Final[dict[Reason, str]] = {
     Reason.RELEASED: "nothing",
     Reason.DROPPED: "nothing; who dropped them and why: `medversa-node results held --all`",
     Reason.WITHDRAWN: "nothing; who withdrew them and why: `medversa-node results withdrawn`",
+    Reason.CANCELLED: "nothing; it can be replayed",
+    Reason.REPLAYED: "nothing",
+    Reason.PRIORITIZED: "nothing",
+    Reason.SHUT_DOWN: "nothing; start a worker if none runs",
     Reason.INTERNAL: "look into the log; please report it",
 }

@@ -1,7 +1,8 @@
-"""Sends jobs to workers: the job row is the truth, the message only a hint that a sweep repeats."""
+"""Sends hints to workers: the job row is the truth, and a message says only that a queue is worth a look."""
 
 import logging
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from celery import Celery
@@ -9,12 +10,15 @@ from kombu.exceptions import OperationalError
 
 from dicom_node.database.engine import Database
 from dicom_node.settings import NodeSettings
-from dicom_node.study import JobId
+from dicom_node.study import JobId, Stage
 
 logger = logging.getLogger(__name__)
 
-READ_STUDY = "worker.tasks.read_study"
-QUEUE = "medversa"
+TASKS: Final[dict[Stage, str]] = {
+    Stage.READING: "worker.tasks.read_study",
+    Stage.DELIVERY: "worker.tasks.deliver_results",
+}
+QUEUES: Final[dict[Stage, str]] = {stage: f"medversa-{stage}" for stage in Stage}
 VISIBILITY_MARGIN_S = 600
 CONNECT_TIMEOUT_S = 3
 
@@ -35,7 +39,8 @@ def celery_app(settings: NodeSettings) -> Celery:
         task_ignore_result=True,
         task_serializer="json",
         accept_content=["json"],
-        task_default_queue=QUEUE,
+        task_default_queue=QUEUES[Stage.READING],
+        task_routes={TASKS[stage]: {"queue": QUEUES[stage]} for stage in Stage},
         task_acks_late=True,
         task_reject_on_worker_lost=False,
         task_acks_on_failure_or_timeout=True,
@@ -69,30 +74,67 @@ def _make_private(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
+def send_hint(app: Celery, stage: Stage, job_id: JobId) -> bool:
+    """Send the message for one job; False if the broker does not take it: the sweep tries again."""
+    try:
+        app.send_task(TASKS[stage], args=[int(job_id)], ignore_result=True, retry=False)
+    except (OperationalError, OSError) as exc:
+        logger.warning("broker does not answer", extra={"job_id": job_id, "error": type(exc).__name__})
+        return False
+    return True
+
+
+def messages_waiting(app: Celery) -> dict[Stage, int]:
+    """Count the messages that no worker has fetched yet.
+
+    Raises:
+        OperationalError: the broker does not answer.
+    """
+    with app.connection_for_write() as connection:
+        try:
+            with connection.channel() as channel:
+                declared = {
+                    stage: channel.queue_declare(queue=name, durable=True, auto_delete=False)
+                    for stage, name in QUEUES.items()
+                }
+        except (OSError, *connection.connection_errors, *connection.channel_errors) as exc:
+            raise OperationalError(type(exc).__name__) from exc
+    return {stage: int(answer.message_count) for stage, answer in declared.items()}
+
+
 class Dispatcher:
-    """Sends what is due."""
+    """Keeps as many messages in each queue as jobs wait for it, whatever became of those sent before.
+
+    Workers take the most urgent job of their queue, not the one that a message names: so a message that is
+    lost, late or double changes nothing but how soon somebody looks.
+    """
 
     def __init__(self, settings: NodeSettings, database: Database) -> None:
         self._settings = settings
         self._database = database
         self._app = celery_app(settings)
 
-    def send(self, job_id: JobId) -> bool:
-        """Send the message for one job; False if the broker does not take it: the sweep tries again."""
-        try:
-            self._app.send_task(READ_STUDY, args=[int(job_id)], ignore_result=True, retry=False)
-        except (OperationalError, OSError) as exc:
-            logger.warning("broker does not answer", extra={"job_id": job_id, "error": type(exc).__name__})
-            return False
-        self._database.jobs.sent(job_id)
-        return True
-
     def sweep(self) -> None:
         """Send what nobody works on, and give up what has cost too many workers."""
-        worker, node = self._settings.worker, self._settings.node
-        swept = self._database.jobs.sweep(worker.max_attempts, node.resend_after_s)
-        for job_id in swept.given_up:
+        worker = self._settings.worker
+        given_up = self._database.jobs.sweep(worker.max_attempts, worker.time_limit_s, worker.retry_after_s)
+        for job_id in given_up:
             logger.error("job failed: its workers were lost", extra={"job_id": job_id})
-        for job_id in swept.due:
-            if not self.send(job_id):
-                return
+        outboxes = {stage: self._database.jobs.outbox(stage) for stage in Stage}
+        if not any(outboxes.values()):
+            return
+        try:
+            there = messages_waiting(self._app)
+        except OperationalError as exc:
+            logger.warning("broker does not answer", extra={"error": str(exc)})
+            return
+        for stage, due in outboxes.items():
+            self._send(stage, due[: max(0, len(due) - there[stage])])
+
+    def _send(self, stage: Stage, due: list[JobId]) -> None:
+        sent: list[JobId] = []
+        for job_id in due:
+            if not send_hint(self._app, stage, job_id):
+                break
+            sent.append(job_id)
+        self._database.jobs.sent(sent)

@@ -241,4 +241,5 @@ class _Walk:
         except UnicodeDecodeError:
             # Values are compared with each other, not shown: any one-to-one decoding will do.
             text = raw.decode("latin-1")
-        return text.split("\\", 1)[0].strip(" \0")
+        # PostgreSQL has no text with NUL in it.
+        return text.split("\\", 1)[0].strip(" \0").replace("\0", "\ufffd")

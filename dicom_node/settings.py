@@ -22,7 +22,7 @@ from dicom_node.web.settings import Web
 
 ENVIRONMENT_PREFIX = "MEDVERSA_"
 OVERRIDABLE_SECTIONS = ("node", "web", "broker", "priors", "worker")
-LISTS = ("accepted_calling", "allowed_origins", "sources")
+LISTS = ("accepted_calling", "allowed_origins", "retry_after_s", "sources")
 """Fields of which the environment gives the values separated by commas."""
 DATABASE_FILE = "node.sqlite"
 PATHS = {
@@ -65,8 +65,6 @@ class Node(Section):
     """Seconds of silence after which an association is aborted. Default 60."""
     min_free_bytes: Annotated[int, Field(ge=0)] = 512 << 20
     """Free disk space in bytes below which C-STORE is answered 0xA700. Default 512 MiB."""
-    resend_after_s: Seconds = 60.0
-    """Seconds after which the message of a job that no worker has taken is sent again. Default 60."""
 
     @model_validator(mode="before")
     @classmethod
@@ -197,6 +195,9 @@ class Worker(Section):
     """Seconds for which a worker holds a job without renewing. Default 60."""
     max_attempts: Count = 3
     """How often a reading is started before the job fails. Default 3."""
+    retry_after_s: tuple[Seconds, ...] = (10.0, 60.0, 300.0, 900.0)
+    """Seconds to wait after the first, second, … try at reading or delivering; the last stands for all
+    further tries. Default 10, 60, 300, 900."""
     time_limit_s: Seconds = 1800.0
     """Seconds after which a reading is stopped. Default 1800."""
 

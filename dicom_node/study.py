@@ -50,8 +50,29 @@ class JobState(StrEnum):
     DONE = "done"
     DROPPED = "dropped"
     """A person decided that what was held is never sent."""
+    CANCELLED = "cancelled"
+    """A person decided that it is not read, or that what is not sent yet never is."""
     NOT_APPLICABLE = "not applicable"
     FAILED = "failed"
+    """The dead letter: nothing happens before a person replays it; the reason says why."""
+
+
+class Stage(StrEnum):
+    """What is done with a job by one kind of worker; each stage has a queue of its own."""
+
+    READING = "reading"
+    """Needs the model, and a GPU where there is one."""
+    DELIVERY = "delivery"
+    """Waits for networks and other people's machines."""
+
+
+class Priority(StrEnum):
+    """How urgent a study is, by Requested Procedure Priority (PS3.3 C.4.11); MEDIUM is routine here."""
+
+    STAT = "stat"
+    HIGH = "high"
+    ROUTINE = "routine"
+    LOW = "low"
 
 
 class Reason(StrEnum):
@@ -90,6 +111,10 @@ class Reason(StrEnum):
     RELEASED = "a person released the held results"
     DROPPED = "a person dropped the held results"
     WITHDRAWN = "a person withdrew the results"
+    CANCELLED = "a person cancelled the job"
+    REPLAYED = "a person had it tried again"
+    PRIORITIZED = "it became more or less urgent"
+    SHUT_DOWN = "the worker was stopped and gave the job back"
     INTERNAL = "an unforeseen error; see the detail"
 
 
@@ -142,7 +167,11 @@ class Job:
     detail: str
     """Free text for the operator, without patient data."""
     attempts: int
+    """Readings begun that count: those that the node's own surroundings ended do not."""
     created_at: datetime
+    priority: Priority = Priority.ROUTINE
+    sendings: int = 0
+    """How often delivering was begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +223,13 @@ class Delivery:
 
 
 class DecisionKind(StrEnum):
-    """What a person can decide about results."""
+    """What a person can decide about a job and its results."""
 
     RELEASED = "released"
     DROPPED = "dropped"
     WITHDRAWN = "withdrawn"
+    CANCELLED = "cancelled"
+    REPLAYED = "replayed"
 
 
 OnHold = Literal[DecisionKind.RELEASED, DecisionKind.DROPPED]
@@ -207,7 +238,7 @@ OnHold = Literal[DecisionKind.RELEASED, DecisionKind.DROPPED]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person decided about the results of a job; never changed afterwards."""
+    """What a person decided about a job or its results; never changed afterwards."""
 
     job_id: JobId
     kind: DecisionKind

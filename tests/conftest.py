@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.postgresql import PostgresServer, find_binaries
 from worker.demo.phantom_studies import WrittenStudy, write_demo_studies
 from worker.demo.servers import find_program
 from worker.demo.site import Site
 
 ROOT = Path(__file__).resolve().parents[1]
+NAME_OF_DATABASE = "index"
 
 # A busy machine must not fail a test: how long an example takes is no property of ours.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -45,6 +47,38 @@ def servers() -> None:
     missing = [names[0] for names in NEEDED_SERVERS if find_program(*names) is None]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)} (run `make servers`)")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this test run; fast, not durable."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed (run `make databases`)")
+    server = PostgresServer(binaries, durable=False)
+    try:
+        server.make()
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(postgresql: PostgresServer) -> str:
+    """One database in it."""
+    return postgresql.new_database(NAME_OF_DATABASE)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def index_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty index, once in SQLite and once in PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/node.sqlite"
+    server: PostgresServer = request.getfixturevalue("postgresql")
+    url: str = request.getfixturevalue("postgresql_url")
+    server.empty(NAME_OF_DATABASE)
+    return url
 
 
 @pytest.fixture(scope="module")

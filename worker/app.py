@@ -1,22 +1,28 @@
 """Composition root of a worker process: settings in, a Celery application out."""
 
+import logging
 import os
+import signal
 import socket
+import sys
+from collections.abc import Sequence
 from functools import cached_property
 
 import torch
 from celery import Celery
+from celery.signals import worker_process_init
 
 from dicom_node.database.engine import open_database
-from dicom_node.dispatch import celery_app
+from dicom_node.dispatch import QUEUES, TASKS, celery_app, send_hint
+from dicom_node.errors import IndexAwayError
 from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore, ResultStore
-from dicom_node.study import JobId
+from dicom_node.study import Stage
 from model.reader import Reader
 from model.registry import load_family
 from worker.pipeline import Pipeline
 
-READ_STUDY = "worker.tasks.read_study"
+logger = logging.getLogger(__name__)
 
 
 class WorkerProcess:
@@ -24,6 +30,7 @@ class WorkerProcess:
 
     def __init__(self, settings: NodeSettings) -> None:
         self.settings = settings
+        self.app = celery_app(settings)
 
     @cached_property
     def reader(self) -> Reader:
@@ -43,7 +50,15 @@ class WorkerProcess:
             ),
             reader=lambda: self.reader,
             owner=f"{socket.gethostname()}:{os.getpid()}",
+            to_delivery=lambda job_id: send_hint(self.app, Stage.DELIVERY, job_id),
         )
+
+    def take_next(self, stage: Stage) -> None:
+        """Walk the most urgent job of a stage on; without an index there is nothing to do."""
+        try:
+            self.pipeline.take_next(stage)
+        except IndexAwayError as exc:
+            logger.warning("no job taken: %s", exc)
 
 
 def torch_device(setting: str) -> str:
@@ -53,13 +68,34 @@ def torch_device(setting: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def build_app(settings: NodeSettings) -> Celery:
-    """Return the Celery application with its one task; a task gets a job id and returns nothing."""
-    app = celery_app(settings)
-    process = WorkerProcess(settings)
+def build_app(settings: NodeSettings, process: WorkerProcess | None = None) -> Celery:
+    """Return the Celery application with a task for each stage; a task returns nothing.
 
-    def read_study(job_id: int) -> None:
-        process.pipeline.take(JobId(job_id))
+    Messages are hints: what a task does is up to the index, not to what a message says.
+    """
+    process = process or WorkerProcess(settings)
 
-    app.task(read_study, name=READ_STUDY)
-    return app
+    def read_study(*_hint: object, **_more: object) -> None:
+        process.take_next(Stage.READING)
+
+    def deliver_results(*_hint: object, **_more: object) -> None:
+        process.take_next(Stage.DELIVERY)
+
+    for stage, task in ((Stage.READING, read_study), (Stage.DELIVERY, deliver_results)):
+        process.app.task(task, name=TASKS[stage])
+    worker_process_init.connect(_exit_when_terminated)
+    return process.app
+
+
+def _exit_when_terminated(**_sender: object) -> None:
+    """Have a process that is told to end give its job back; PyTorch and Celery leave it to die at once."""
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+
+
+def run_worker(app: Celery, stages: Sequence[Stage], concurrency: int, log_level: str) -> None:
+    """Serve the queues of some stages until the process is told to stop."""
+    queues = ",".join(QUEUES[stage] for stage in stages)
+    name = "-".join(stages)
+    arguments = ["worker", "--pool", "prefork", "--concurrency", str(concurrency), "--loglevel", log_level]
+    arguments += ["--queues", queues, "--without-gossip", "--without-mingle"]
+    app.worker_main([*arguments, "--hostname", f"medversa-{name}@%h"])

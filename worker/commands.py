@@ -14,18 +14,34 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 @click.command()
 @click.option("--config", type=_FILE, help="The node's TOML file.")
+@click.option(
+    "--stage",
+    "stages",
+    type=click.Choice(("reading", "delivery")),
+    multiple=True,
+    help="What to do; may be given again. Default: both.",
+)
 @click.option("--concurrency", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
 @click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
 @click.option("--log-json", is_flag=True, help="Log one JSON object per line.")
-def worker(config: Path | None, concurrency: int, log_level: str, log_json: bool) -> None:
-    """Run a worker: take jobs from the queue, read studies, deliver the results."""
-    from worker.app import build_app
+def worker(
+    config: Path | None, stages: tuple[str, ...], concurrency: int, log_level: str, log_json: bool
+) -> None:
+    """Run a worker: take jobs from the queues, read studies, deliver the results.
+
+    Reading and delivery have a queue each. One worker may serve both; where a GPU reads, let one worker with
+    as many processes as the GPU has room for do the reading, and another, with more, the delivery. Each
+    process that reads loads the model once.
+
+    On SIGTERM it finishes what it does and stops; on SIGQUIT it gives its jobs back and stops at once.
+    """
+    from dicom_node.study import Stage
+    from worker.app import build_app, run_worker
 
     settings = load_settings(config)
     configure_logging(log_level, as_json=log_json)
-    app = build_app(settings)
-    arguments = ["worker", "--pool", "prefork", "--concurrency", str(concurrency), "--loglevel", log_level]
-    app.worker_main([*arguments, "--without-gossip", "--without-mingle", "--hostname", "medversa@%h"])
+    served = [Stage(name) for name in stages] or list(Stage)
+    run_worker(build_app(settings), served, concurrency, log_level)
 
 
 _PRECISIONS = ("auto", "float32", "bfloat16", "int8", "int4")

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dicom_node.database.engine import Database
-from dicom_node.errors import LeaseError
+from dicom_node.database.jobs import delay_after
+from dicom_node.errors import IndexAwayError, LeaseError, StorageError
 from dicom_node.priors.registry import find_priors
 from dicom_node.rules.plan import plan_of, settings_under
 from dicom_node.scu import accepted_classes, send_files
 from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore, ResultStore
-from dicom_node.study import Job, JobId, JobState, Lease, Reason
+from dicom_node.study import Job, JobId, JobState, Lease, Reason, Stage
 from model.reader import Reader
 from worker.contradictions import contradictions
 from worker.delivery import deliver
@@ -23,7 +24,7 @@ from worker.output_profiles import profiles_of
 from worker.proving import Prover
 from worker.request import StudyPreparation, asked_for
 from worker.result_objects import Results, objects_of_job
-from worker.retry import Action, Verdict, delay_s, verdict_on
+from worker.retry import Action, Verdict, verdict_on
 from worker.settings import DELIVERY_PATIENCE
 from worker.stopwatch import Stopwatch
 
@@ -42,25 +43,40 @@ class Pipeline:
     """Returns the loaded reader; loads it at the first call."""
     owner: str
     """Names this process in a lease."""
+    to_delivery: Callable[[JobId], object] | None = None
+    """Tells those who deliver of a job that was read; None: this process delivers what it has read."""
 
     def take(self, job_id: JobId) -> None:
         """Claim the job and walk it to its end; do nothing if another worker has it or it is over."""
         lease = self.database.jobs.claim(job_id, self.owner, self.settings.worker.lease_s)
         if lease is None:
             logger.info("job is not to be had", extra={"job_id": job_id})
-            return
+        else:
+            self._walk(lease)
+
+    def take_next(self, stage: Stage) -> None:
+        """Claim the most urgent job of a stage and walk it on; do nothing if none waits."""
+        lease = self.database.jobs.claim_next(stage, self.owner, self.settings.worker.lease_s)
+        if lease is not None:
+            self._walk(lease)
+
+    def _walk(self, lease: Lease) -> None:
         watch = Stopwatch()
+        extra = {"job_id": lease.job.job_id}
         try:
             with self._heartbeat(lease):
                 self.run(lease, watch)
         except LeaseError:
-            logger.warning("lease lost: another worker has the job", extra={"job_id": job_id})
+            logger.warning("lease lost: another worker has the job", extra=extra)
+        except SystemExit:
+            self._settle(lease, Verdict(Action.WAIT, Reason.SHUT_DOWN, ""), delay_s=0)
+            raise
         except Exception as error:  # noqa: BLE001 (the task boundary: every error ends in a decision)
             self._settle(lease, verdict_on(error))
-        logger.info("job left", extra={"job_id": job_id, **watch.as_extra()})
+        logger.info("job left", extra={**extra, **watch.as_extra()})
 
     def run(self, lease: Lease, watch: Stopwatch) -> None:
-        """Read one study and deliver the results. Safe to run twice."""
+        """Read one study and deliver the results, or leave that to others. Safe to run twice."""
         if not self.database.results.of_job(lease.job.job_id):
             results = self._read(lease.job, watch)
             faults = (*results.faults, *contradictions(self.database, lease.job.study_instance_uid))
@@ -69,6 +85,10 @@ class Pipeline:
         if hold is not None and not hold.is_released:
             # A dropped job is never claimed: whoever comes here has one that waits for a person.
             self.database.jobs.mark(lease, JobState.HELD, Reason.WITHHELD, "; ".join(hold.faults))
+            return
+        if lease.job.state is JobState.RUNNING and self.to_delivery is not None:
+            self.database.jobs.hand_over(lease)
+            self.to_delivery(lease.job.job_id)
             return
         self.database.jobs.mark(lease, JobState.DELIVERING)
         with watch.hop("deliver"):
@@ -97,28 +117,40 @@ class Pipeline:
             profiles = profiles_of(settings.destinations, accepted_classes)
             return objects_of_job(job, reading, prepared, predecessor, profiles)
 
-    def _settle(self, lease: Lease, verdict: Verdict) -> None:
-        """Write the decision about a failed run into the job row."""
-        job_id = lease.job.job_id
-        has_results = bool(self.database.results.of_job(job_id))
-        extra = {"job_id": job_id, "reason": verdict.reason.name, "action": verdict.action.value}
+    def _settle(self, lease: Lease, verdict: Verdict, delay_s: float | None = None) -> None:
+        """Write the decision about a failed run into the job row.
+
+        If the index is away the row stays as it is, and the sweep finds it when the lease has ended.
+        """
+        extra = {"job_id": lease.job.job_id, "reason": verdict.reason.name, "action": verdict.action.value}
         logger.warning("job did not end well", extra=extra)
-        jobs = self.database.jobs
         try:
-            if verdict.action is Action.END:
-                jobs.mark(lease, JobState.NOT_APPLICABLE, verdict.reason, verdict.detail)
-            elif verdict.action is Action.RETRY and self._may_retry(lease.job, has_results=has_results):
-                state = JobState.DELIVERING if has_results else JobState.QUEUED
-                delay = delay_s(lease.job.attempts)
-                jobs.retry_later(lease, state, verdict.reason, verdict.detail, delay)
-            else:
-                jobs.mark(lease, JobState.FAILED, verdict.reason, verdict.detail)
+            self._write(lease, verdict, delay_s)
         except LeaseError:
             logger.warning("lease lost before the verdict was written", extra=extra)
+        except IndexAwayError:
+            logger.warning("index away before the verdict was written", extra=extra)
 
-    def _may_retry(self, job: Job, *, has_results: bool) -> bool:
+    def _write(self, lease: Lease, verdict: Verdict, delay_s: float | None) -> None:
+        jobs, job = self.database.jobs, lease.job
+        is_read = bool(self.database.results.of_job(job.job_id))
+        if verdict.action is Action.END:
+            jobs.mark(lease, JobState.NOT_APPLICABLE, verdict.reason, verdict.detail)
+        elif self._may_retry(job, verdict.action, is_read=is_read):
+            state = JobState.DELIVERING if is_read else JobState.QUEUED
+            if delay_s is None:
+                tries = job.sendings if job.state is JobState.DELIVERING else job.attempts
+                delay_s = delay_after(max(1, tries), self.settings.worker.retry_after_s)
+            is_counted = verdict.action is not Action.WAIT
+            jobs.retry_later(lease, state, verdict.reason, verdict.detail, delay_s, is_counted=is_counted)
+        else:
+            jobs.mark(lease, JobState.FAILED, verdict.reason, verdict.detail)
+
+    def _may_retry(self, job: Job, action: Action, *, is_read: bool) -> bool:
         """Reading is tried a few times; delivering for as long as a PACS may be down."""
-        if has_results:
+        if action is not Action.RETRY:
+            return action is Action.WAIT
+        if is_read:
             released = self.database.decisions.last_at(job.job_id)
             return datetime.now(UTC) - max(job.created_at, released or job.created_at) < DELIVERY_PATIENCE
         return job.attempts < self.settings.worker.max_attempts
@@ -134,6 +166,8 @@ class Pipeline:
                     self.database.jobs.renew(lease, self.settings.worker.lease_s)
                 except LeaseError:
                     return
+                except StorageError:
+                    logger.warning("lease not renewed", extra={"job_id": lease.job.job_id})
 
         thread = threading.Thread(target=beat, name="lease", daemon=True)
         thread.start()

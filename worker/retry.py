@@ -6,14 +6,11 @@ from enum import StrEnum
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy.exc import OperationalError
 
-from dicom_node.errors import DiskFullError, NodeError, StorageError, UnreachableError
+from dicom_node.errors import DiskFullError, IndexAwayError, NodeError, StorageError, UnreachableError
 from dicom_node.study import Reason
 from model.errors import AnswerError, GeometryError, ImagingError, ModelError, WeightsError
 from structured_reports.errors import ReportError
 from worker.errors import NothingToReadError, UndeliveredError
-
-FIRST_DELAY_S = 10.0
-LONGEST_DELAY_S = 900.0
 
 
 class Action(StrEnum):
@@ -21,6 +18,8 @@ class Action(StrEnum):
 
     RETRY = "retry"
     """Again after a delay, while attempts are left."""
+    WAIT = "wait"
+    """Again after a delay, and not counted: the job is not to blame, and what is missing may come back."""
     FAIL = "fail"
     """A visible failure: the same input would fail again."""
     END = "end"
@@ -37,7 +36,8 @@ class Verdict:
 
 
 RULES: tuple[tuple[type[BaseException], Action, Reason], ...] = (
-    (DiskFullError, Action.RETRY, Reason.DISK_FULL),
+    (DiskFullError, Action.WAIT, Reason.DISK_FULL),
+    (IndexAwayError, Action.WAIT, Reason.STORAGE_FAULT),
     (StorageError, Action.RETRY, Reason.STORAGE_FAULT),
     (UnreachableError, Action.RETRY, Reason.PEER_UNREACHABLE),
     (NodeError, Action.RETRY, Reason.INTERNAL),
@@ -75,8 +75,3 @@ def verdict_on(error: BaseException) -> Verdict:
 def _detail(error: BaseException) -> str:
     is_ours = type(error).__module__.split(".")[0] in {"dicom_node", "model", "structured_reports", "worker"}
     return str(error) if is_ours else type(error).__name__
-
-
-def delay_s(attempt: int) -> float:
-    """Seconds to wait after failed attempt `attempt` (from 1): doubling, capped at 15 minutes."""
-    return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** (attempt - 1))

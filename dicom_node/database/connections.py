@@ -6,14 +6,31 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from dicom_node.errors import IndexAwayError, StorageError
 
 BUSY_TIMEOUT_MS = 10_000
-"""How long a SQLite writer waits for another one; the caller then gets a StorageError."""
+"""How long a writer waits for another one; the caller then gets a StorageError."""
+
+WRITER_LOCK = 0x6D65647665727361
+"""Key of the advisory lock that the one writer of a PostgreSQL index holds."""
+
+POSTGRESQL_OPTIONS = {
+    "synchronous_commit": "on",
+    "lock_timeout": f"{BUSY_TIMEOUT_MS}",
+    # A writer that was stopped within a transaction, or whose machine is gone, gives way to the next one.
+    "idle_in_transaction_session_timeout": f"{BUSY_TIMEOUT_MS}",
+}
+POSTGRESQL_CONNECTION = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "options": " ".join(f"-c {name}={value}" for name, value in POSTGRESQL_OPTIONS.items()),
+}
 
 CHECKPOINT_PAGES = 8000
 """Pages (32 MB) after which the log is written back into the database: some syncs, so not too often."""
@@ -48,7 +65,7 @@ class Connections:
     def writing(self) -> Generator[Connection, None, None]:
         """Open one transaction; committed and on stable storage on the way out, rolled back on an error.
 
-        On SQLite it holds the write lock from the start, so what it reads stays true until it commits.
+        There is one writer at a time from the start, so what it reads stays true until it commits.
         """
         try:
             with self.engine.begin() as connection:
@@ -59,16 +76,30 @@ class Connections:
 
 def _storage_error(exc: SQLAlchemyError) -> StorageError:
     # The message of the driver may quote bound values, i.e. patient data: only its type goes on.
-    kind = IndexAwayError if isinstance(exc, OperationalError) else StorageError
+    kind = IndexAwayError if isinstance(exc, (OperationalError, InterfaceError)) else StorageError
     return kind(f"the index could not be used ({type(exc).__name__})")
 
 
 def connect(url: str) -> Engine:
-    """Make an engine; SQLite in WAL mode with every commit synced to disk."""
-    engine = create_engine(url, hide_parameters=True, pool_pre_ping=not url.startswith("sqlite"))
-    if engine.dialect.name == "sqlite":
+    """Make an engine for SQLite or PostgreSQL on which a commit is on stable storage when it returns.
+
+    Raises:
+        StorageError: it is neither, or its driver is not installed.
+    """
+    try:
+        dialect = make_url(url).get_backend_name()
+        is_sqlite = dialect == "sqlite"
+        arguments = {} if is_sqlite else POSTGRESQL_CONNECTION
+        if dialect not in ("sqlite", "postgresql"):
+            raise StorageError(f"the index lies in SQLite or PostgreSQL, not in {dialect}")
+        engine = create_engine(url, hide_parameters=True, pool_pre_ping=not is_sqlite, connect_args=arguments)
+    except ModuleNotFoundError as exc:
+        raise StorageError(f"{exc.name} is not installed: pip install medversa-node[postgresql]") from exc
+    except SQLAlchemyError as exc:
+        raise _storage_error(exc) from exc
+    if is_sqlite:
         event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_immediate)
+    event.listen(engine, "begin", _begin_immediate if is_sqlite else _lock_out_writers)
     return engine
 
 
@@ -87,6 +118,15 @@ def _set_up_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    if not connection.get_execution_options().keys() >= READING.keys():
+    if not _is_reading(connection):
         # A deferred BEGIN would fail, not wait, when a read transaction wants to write.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _lock_out_writers(connection: Connection) -> None:
+    if not _is_reading(connection):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+
+
+def _is_reading(connection: Connection) -> bool:
+    return connection.get_execution_options().keys() >= READING.keys()

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import DDL, Connection, insert, inspect, select, update
+from sqlalchemy.schema import CreateColumn
 
 from dicom_node.database.commitments import CommitmentRepository
 from dicom_node.database.connections import Clock, Connections, connect, utc_now
@@ -10,6 +11,7 @@ from dicom_node.database.decisions import DecisionRepository
 from dicom_node.database.deliveries import DeliveryRepository
 from dicom_node.database.events import EventRepository
 from dicom_node.database.instances import InstanceRepository
+from dicom_node.database.interventions import InterventionRepository
 from dicom_node.database.jobs import JobRepository
 from dicom_node.database.proofs import ProofRepository
 from dicom_node.database.refusals import RefusalRepository
@@ -34,6 +36,7 @@ class Database:
     proofs: ProofRepository
     commitments: CommitmentRepository
     decisions: DecisionRepository
+    interventions: InterventionRepository
     withdrawals: WithdrawalRepository
     refusals: RefusalRepository
     events: EventRepository
@@ -56,7 +59,7 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
         if found is None:
             connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
         elif found < SCHEMA_VERSION:
-            # What newer versions added are whole tables, which were made above.
+            _add_what_is_missing(connection)
             connection.execute(update(schema_version).values(version=SCHEMA_VERSION))
     if found is not None and found > SCHEMA_VERSION:
         raise StorageError(f"the index has schema {found}, this software knows {SCHEMA_VERSION}: upgrade it")
@@ -70,8 +73,22 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
         proofs=ProofRepository(connections),
         commitments=CommitmentRepository(connections),
         decisions=DecisionRepository(connections),
+        interventions=InterventionRepository(connections),
         withdrawals=WithdrawalRepository(connections),
         refusals=RefusalRepository(connections),
         events=EventRepository(connections),
         tokens=TokenRepository(connections),
     )
+
+
+def _add_what_is_missing(connection: Connection) -> None:
+    """Add columns and indexes that newer versions gave to tables which were there."""
+    inspector = inspect(connection)
+    for table in metadata.sorted_tables:
+        present = {column["name"] for column in inspector.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in present:
+                added = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.execute(DDL(f"ALTER TABLE {table.name} ADD COLUMN {added}"))
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, insert, select
 from dicom_node.database.connections import Connections
 from dicom_node.database.decisions import hold
 from dicom_node.database.deliveries import Plan, plan_deliveries
-from dicom_node.database.jobs import check_lease
+from dicom_node.database.leases import check_lease
 from dicom_node.database.schema import jobs, results
 from dicom_node.study import JobId, Lease, SeriesInstanceUID, SOPInstanceUID, StoredResult, StudyInstanceUID
 

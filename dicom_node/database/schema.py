@@ -20,10 +20,12 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 5
-"""2 added holds and decisions, 3 withdrawals, 4 proofs and tokens, 5 commitments.
+SCHEMA_VERSION = 6
+"""2 added holds and decisions, 3 withdrawals, 4 proofs and tokens, 5 commitments,
+6 lanes of jobs.
 
-Tables that are missing are made when an index is opened."""
+Tables and columns that are missing are made when an index is opened; so a new column of a table that was
+published before may be null or has a `server_default`."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -98,7 +100,10 @@ jobs = Table(
     Column("state", String(16), nullable=False),
     Column("reason", String(32)),
     Column("detail", Text, nullable=False, default=""),
+    Column("priority", String(16), nullable=False, server_default="routine"),
+    Column("overdue_at", UtcTime, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False, default=0),
+    Column("sendings", Integer, nullable=False, server_default="0"),
     Column("lease_owner", String(128)),
     Column("lease_token", BigInteger, nullable=False, default=0),
     Column("lease_until", UtcTime),
@@ -108,6 +113,7 @@ jobs = Table(
     Column("changed_at", UtcTime, nullable=False),
     UniqueConstraint("study_instance_uid", "revision"),
     Index("jobs_by_state", "state", "not_before"),
+    Index("jobs_by_urgency", "state", "overdue_at"),
 )
 
 results = Table(

@@ -11,7 +11,17 @@ from dicom_node.database.connections import Connections
 from dicom_node.database.events import record_event
 from dicom_node.database.schema import instances, jobs, studies
 from dicom_node.errors import StorageError
-from dicom_node.study import JobId, JobState, Origin, Reason, Study, StudyInstanceUID, StudyState
+from dicom_node.study import (
+    JobId,
+    JobState,
+    Origin,
+    Priority,
+    Reason,
+    Study,
+    StudyInstanceUID,
+    StudyState,
+)
+from dicom_node.urgency import overdue_at
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -88,7 +98,7 @@ class StudyRepository:
         with self._connections.writing() as connection:
             connection.execute(change)
 
-    def complete(self, study: Study, reason: Reason) -> JobId | None:
+    def complete(self, study: Study, reason: Reason, priority: Priority = Priority.ROUTINE) -> JobId | None:
         """Close a revision and make its job, in one transaction; there is one job however often this runs.
 
         Returns None if the study has received something since `study` was read: it is not complete.
@@ -109,6 +119,8 @@ class StudyRepository:
                 study_instance_uid=uid,
                 revision=study.revision,
                 state=JobState.QUEUED,
+                priority=priority,
+                overdue_at=overdue_at(now, priority),
                 not_before=now,
                 created_at=now,
                 changed_at=now,

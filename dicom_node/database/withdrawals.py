@@ -25,7 +25,7 @@ from dicom_node.study import (
     Withdrawal,
 )
 
-_SENT = (JobState.DELIVERING, JobState.DONE, JobState.FAILED)
+_SENT = (JobState.DELIVERING, JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 """States of a job whose results may have reached somebody, or may still."""
 
 

@@ -9,8 +9,9 @@ from sqlalchemy import insert
 
 from dicom_node.database.engine import Database
 from dicom_node.database.schema import jobs, studies
-from dicom_node.dispatch import QUEUE
-from dicom_node.study import JobState, StudyState
+from dicom_node.dispatch import QUEUES
+from dicom_node.study import JobState, Priority, Stage, StudyState
+from dicom_node.urgency import overdue_at
 
 
 def add_jobs(
@@ -19,6 +20,7 @@ def add_jobs(
     state: JobState = JobState.QUEUED,
     *,
     leased_for_s: float | None = None,
+    priority: Priority = Priority.ROUTINE,
 ) -> list[int]:
     """Write complete studies with a job each, as they lie in an index; return the numbers of the jobs."""
     now = database.connections.now()
@@ -31,6 +33,8 @@ def add_jobs(
     }
     job = {
         "state": state,
+        "priority": priority,
+        "overdue_at": overdue_at(now, priority),
         "attempts": 0 if state is JobState.QUEUED else 1,
         "lease_until": None if leased_for_s is None else now + timedelta(seconds=leased_for_s),
         **dict.fromkeys(("not_before", "created_at", "changed_at"), now),
@@ -46,11 +50,11 @@ def add_jobs(
 def messages_in(url: str) -> int:
     """Count the messages that wait in a broker."""
     with redis.Redis.from_url(url) as client:
-        return int(client.llen(QUEUE))
+        return sum(int(client.llen(queue)) for queue in QUEUES.values())
 
 
-def job_ids_in(url: str) -> list[int]:
-    """Return the job numbers of the messages that wait in a broker, the oldest first."""
+def job_ids_in(url: str, stage: Stage = Stage.READING) -> list[int]:
+    """Return the job numbers of the messages that wait in a queue, the oldest first."""
     with redis.Redis.from_url(url) as client:
-        messages = [json.loads(message) for message in client.lrange(QUEUE, 0, -1)]
+        messages = [json.loads(message) for message in client.lrange(QUEUES[stage], 0, -1)]
     return [json.loads(base64.b64decode(message["body"]))[0][0] for message in reversed(messages)]

@@ -12,7 +12,7 @@ from dicom_node.priors.query_retrieve import FIND, GET, MOVE
 from dicom_node.proof import MOST_REQUESTS
 from dicom_node.routing import READABLE_CLASSES
 from dicom_node.scp import ASSOCIATION_TIMEOUT_S
-from dicom_node.settings import Node
+from dicom_node.settings import Node, Worker
 from dicom_node.storage_classes import TRANSFER_SYNTAXES, VERIFICATION
 from dicom_node.storage_commitment.asking import SAME_ASSOCIATION_S
 from dicom_node.storage_commitment.messages import (
@@ -29,7 +29,6 @@ from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAM
 from structured_reports.products import PRODUCTS
 from worker.conformance_statement.configuration import configuration
 from worker.conformance_statement.markdown import Chapter, named
-from worker.retry import FIRST_DELAY_S, LONGEST_DELAY_S
 from worker.settings import DELIVERY_PATIENCE
 
 NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
@@ -178,9 +177,10 @@ def _delivery(chapter: Chapter) -> None:
             ("any other", "refused for good; the job fails visibly, other destinations are served"),
         ),
     )
+    delays = ", ".join(f"{delay:g}" for delay in Worker().retry_after_s)
     hours = DELIVERY_PATIENCE.total_seconds() / 3600
     chapter.say(
-        f"Retries follow after {FIRST_DELAY_S:g} s, doubling up to {LONGEST_DELAY_S:g} s, for {hours:g}",
+        f"Retries follow after {delays} s (the last again and again), for {hours:g}",
         "hours. The stored objects are sent again, byte for byte, under the same UIDs.",
         "`medversa-node send` proposes the SOP classes and transfer syntaxes that its files have.",
     )

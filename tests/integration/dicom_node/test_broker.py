@@ -7,7 +7,7 @@ from dicom_node.dispatch import Dispatcher
 from dicom_node.intake import Intake
 from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore
-from dicom_node.study import JobState, Reason
+from dicom_node.study import JobState, Reason, Stage
 from tests.unit.dicom_node.arrivals import Sender, dataset
 
 
@@ -20,8 +20,8 @@ def test_Q01_broker_that_does_not_answer_costs_nothing_but_time(tmp_path: Path) 
     job_id = database.studies.complete(database.studies.get("1.2.3.100"), Reason.QUIET_PERIOD)
     assert job_id is not None
 
-    assert not Dispatcher(settings, database).send(job_id)
+    Dispatcher(settings, database).sweep()
 
     assert database.jobs.get(job_id).state is JobState.QUEUED
-    assert database.jobs.sweep(3, 60).due == (job_id,)
+    assert database.jobs.waiting(Stage.READING) == [job_id]
     database.close()

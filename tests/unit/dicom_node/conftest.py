@@ -32,8 +32,8 @@ def clock() -> TurnedClock:
 
 
 @pytest.fixture
-def database(tmp_path: Path, clock: TurnedClock) -> Iterator[Database]:
-    opened = open_database(f"sqlite:///{tmp_path}/node.sqlite", clock)
+def database(index_url: str, clock: TurnedClock) -> Iterator[Database]:
+    opened = open_database(index_url, clock)
     yield opened
     opened.close()
 

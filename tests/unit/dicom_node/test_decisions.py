@@ -18,6 +18,7 @@ from dicom_node.study import (
     Reason,
     SeriesInstanceUID,
     SOPInstanceUID,
+    Stage,
     StoredResult,
     StudyInstanceUID,
 )
@@ -81,13 +82,13 @@ def test_results_without_faults_are_not_held(lease: Lease, database: Database) -
 def test_a_held_job_is_neither_claimed_nor_swept(held: JobId, database: Database, clock: TurnedClock) -> None:
     clock.turn(100_000)
     assert database.jobs.claim(held, "worker", 60) is None
-    assert database.jobs.sweep(3, 60).due == ()
+    assert database.jobs.waiting(Stage.DELIVERY) == []
     assert database.jobs.get(held).reason is Reason.WITHHELD
 
 
 def test_a_released_job_is_due_at_once_and_delivers(held: JobId, database: Database) -> None:
     assert decide(database, held, DecisionKind.RELEASED)
-    assert database.jobs.sweep(3, 60).due == (held,)
+    assert database.jobs.waiting(Stage.DELIVERY) == [held]
     assert claim(database, held).job.state is JobState.DELIVERING
     assert [delivery.state for delivery in database.deliveries.of_job(held)] == [DeliveryState.PENDING]
     assert database.decisions.withheld_jobs(STUDY) == set()
@@ -97,7 +98,7 @@ def test_a_dropped_job_is_over_and_nothing_of_it_is_pending(held: JobId, databas
     assert decide(database, held, DecisionKind.DROPPED)
     assert database.jobs.get(held).state is JobState.DROPPED
     assert database.jobs.claim(held, "worker", 60) is None
-    assert database.jobs.sweep(3, 60).due == ()
+    assert database.jobs.waiting(Stage.DELIVERY) == []
     assert database.deliveries.pending(held) == []
     assert database.decisions.withheld_jobs(STUDY) == {held}
 

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from dicom_node.database.engine import Database
-from dicom_node.dispatch import READ_STUDY, Dispatcher, celery_app
+from dicom_node.dispatch import QUEUES, TASKS, Dispatcher, celery_app
 from dicom_node.routing import why_not_applicable
 from dicom_node.settings import NodeSettings
-from dicom_node.study import JobId, Reason
+from dicom_node.study import JobId, Reason, Stage
 from tests.unit.dicom_node.arrivals import Sender, dataset
-from tests.unit.dicom_node.conftest import TurnedClock
 
 STUDY = "1.2.3.100"
 
@@ -37,31 +36,44 @@ def messages(folder: Path) -> list[dict[str, object]]:
 def test_X06_message_holds_a_job_id_and_nothing_else(
     settings: NodeSettings, database: Database, job_id: JobId, tmp_path: Path
 ) -> None:
-    assert Dispatcher(settings, database).send(job_id)
+    Dispatcher(settings, database).sweep()
 
     (message,) = messages(tmp_path)
     headers, body = message["headers"], message["body"]
     assert isinstance(headers, dict)
     assert isinstance(body, str)
     args, kwargs, _ = json.loads(base64.b64decode(body))
-    assert (headers["task"], args, kwargs) == (READ_STUDY, [int(job_id)], {})
+    assert (headers["task"], args, kwargs) == (TASKS[Stage.READING], [int(job_id)], {})
     text = json.dumps(message) + base64.b64decode(body).decode()
     assert STUDY not in text
     assert "P1" not in text
 
 
-def test_sweep_sends_what_nobody_works_on_once_per_interval(
-    settings: NodeSettings, database: Database, job_id: JobId, clock: TurnedClock, tmp_path: Path
+def test_sweep_keeps_one_message_for_each_job_that_waits(
+    settings: NodeSettings, database: Database, job_id: JobId, tmp_path: Path
 ) -> None:
     dispatcher = Dispatcher(settings, database)
 
     dispatcher.sweep()
     dispatcher.sweep()
+    (message,) = (tmp_path / "queue" / "messages").iterdir()
+    message.unlink()
+    dispatcher.sweep()
+
     assert len(messages(tmp_path)) == 1
 
-    clock.turn(settings.node.resend_after_s + 1)
-    dispatcher.sweep()
-    assert len(messages(tmp_path)) == 2
+
+def test_job_that_was_read_waits_in_the_queue_of_those_who_deliver(
+    settings: NodeSettings, database: Database, job_id: JobId, tmp_path: Path
+) -> None:
+    lease = database.jobs.claim_next(Stage.READING, "reader", 60)
+    assert lease is not None
+    database.jobs.hand_over(lease)
+
+    Dispatcher(settings, database).sweep()
+
+    (path,) = (tmp_path / "queue" / "messages").iterdir()
+    assert path.name.endswith(f".{QUEUES[Stage.DELIVERY]}.msg")
 
 
 def test_workers_take_one_message_at_a_time_and_only_json(settings: NodeSettings) -> None:

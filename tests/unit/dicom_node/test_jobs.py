@@ -3,8 +3,8 @@
 import pytest
 
 from dicom_node.database.engine import Database
-from dicom_node.errors import LeaseError
-from dicom_node.study import JobId, JobState, Lease, Reason, StudyState
+from dicom_node.errors import LeaseError, StorageError
+from dicom_node.study import JobId, JobState, Lease, Priority, Reason, Stage, StudyState
 from tests.unit.dicom_node.arrivals import Sender, dataset
 from tests.unit.dicom_node.conftest import TurnedClock
 
@@ -21,6 +21,12 @@ def claim(database: Database, job_id: JobId, owner: str = "worker 1") -> Lease:
     lease = database.jobs.claim(job_id, owner, lease_s=60)
     assert lease is not None
     return lease
+
+
+def due(database: Database) -> tuple[JobId, ...]:
+    """Sweep; return what waits for workers of any stage."""
+    database.jobs.sweep(3, 60)
+    return tuple(job_id for stage in Stage for job_id in database.jobs.waiting(stage))
 
 
 @pytest.fixture
@@ -69,7 +75,7 @@ def test_renewed_lease_outlives_its_first_term(database: Database, job_id: JobId
     lease = database.jobs.renew(lease, 60)
     clock.turn(50)
 
-    assert database.jobs.sweep(3, 60).due == ()
+    assert due(database) == ()
     database.jobs.mark(lease, JobState.DONE, Reason.DELIVERED)
     assert database.jobs.get(job_id).state is JobState.DONE
 
@@ -78,7 +84,7 @@ def test_lost_worker_is_replaced_and_fenced(database: Database, job_id: JobId, c
     zombie = claim(database, job_id)
     clock.turn(61)
 
-    assert database.jobs.sweep(3, 60).due == (job_id,)
+    assert due(database) == (job_id,)
     successor = claim(database, job_id, "worker 2")
 
     assert successor.token > zombie.token
@@ -110,22 +116,12 @@ def test_job_that_costs_every_worker_fails_visibly(
     for _ in range(3):
         claim(database, job_id)
         clock.turn(61)
-        swept = database.jobs.sweep(3, 60)
+        given_up = database.jobs.sweep(3, 60)
 
-    assert (swept.due, swept.given_up) == ((), (job_id,))
+    assert (due(database), given_up) == ((), [job_id])
     job = database.jobs.get(job_id)
     assert (job.state, job.reason, job.attempts) == (JobState.FAILED, Reason.WORKER_LOST, 3)
     assert database.jobs.claim(job_id, "worker 4", 60) is None
-
-
-def test_lost_message_is_sent_again_after_a_while(
-    database: Database, job_id: JobId, clock: TurnedClock
-) -> None:
-    assert database.jobs.sweep(3, 60).due == (job_id,)
-    database.jobs.sent(job_id)
-    assert database.jobs.sweep(3, 60).due == ()
-    clock.turn(61)
-    assert database.jobs.sweep(3, 60).due == (job_id,)
 
 
 def test_retry_waits_for_its_time(database: Database, job_id: JobId, clock: TurnedClock) -> None:
@@ -133,9 +129,9 @@ def test_retry_waits_for_its_time(database: Database, job_id: JobId, clock: Turn
     database.jobs.retry_later(lease, JobState.DELIVERING, Reason.PEER_UNREACHABLE, "pacs", 30)
 
     assert database.jobs.claim(job_id, "worker 1", 60) is None
-    assert database.jobs.sweep(3, 60).due == ()
+    assert due(database) == ()
     clock.turn(31)
-    assert database.jobs.sweep(3, 60).due == (job_id,)
+    assert due(database) == (job_id,)
     assert claim(database, job_id).job.state is JobState.DELIVERING
 
 
@@ -159,7 +155,7 @@ def test_T17_late_image_before_the_reading_reopens_the_same_revision(
     study = database.studies.get(STUDY)
     assert (study.state, study.revision) == (StudyState.RECEIVING, 1)
     assert database.jobs.claim(job_id, "worker 1", 60) is None
-    assert database.jobs.sweep(3, 60).due == ()
+    assert due(database) == ()
     assert complete(database) == job_id
     assert claim(database, job_id).job.revision == 1
 
@@ -213,3 +209,78 @@ def test_history_tells_every_step(database: Database, job_id: JobId) -> None:
         ("running", None),
         ("failed", Reason.WEIGHTS),
     ]
+
+
+def test_lost_worker_is_replaced_after_a_delay_that_grows(
+    database: Database, job_id: JobId, clock: TurnedClock
+) -> None:
+    for delay_s in (10, 60):
+        claim(database, job_id)
+        clock.turn(61)
+        database.jobs.sweep(3, 60, (10, 60, 300))
+        clock.turn(delay_s - 1)
+        assert database.jobs.waiting(Stage.READING) == []
+        clock.turn(1)
+        assert database.jobs.waiting(Stage.READING) == [job_id]
+
+
+def test_Q12_worker_that_was_stopped_at_the_time_limit_is_told_from_a_lost_one(
+    database: Database, job_id: JobId, clock: TurnedClock
+) -> None:
+    lease = claim(database, job_id)
+    for _ in range(10):
+        clock.turn(20)
+        lease = database.jobs.renew(lease, 60)
+    clock.turn(61)
+
+    database.jobs.sweep(3, time_limit_s=180)
+
+    job = database.jobs.get(job_id)
+    assert (job.state, job.reason, job.attempts) == (JobState.QUEUED, Reason.TIMEOUT, 1)
+
+
+def test_reading_that_the_surroundings_ended_is_not_counted(
+    database: Database, job_id: JobId, clock: TurnedClock
+) -> None:
+    for _ in range(5):
+        lease = claim(database, job_id)
+        database.jobs.retry_later(lease, JobState.QUEUED, Reason.DISK_FULL, "", 1, is_counted=False)
+        clock.turn(2)
+
+    assert claim(database, job_id).job.attempts == 1
+
+
+def test_sending_is_counted_apart_from_reading(database: Database, job_id: JobId) -> None:
+    lease = database.jobs.claim_next(Stage.READING, "reader", 60)
+    assert lease is not None
+    assert database.jobs.claim_next(Stage.DELIVERY, "sender", 60) is None
+    database.jobs.hand_over(lease)
+
+    lease = database.jobs.claim_next(Stage.DELIVERY, "sender", 60)
+
+    assert lease is not None
+    assert (lease.job.state, lease.job.attempts, lease.job.sendings) == (JobState.DELIVERING, 1, 1)
+
+
+def test_Q06_reader_that_was_stopped_while_another_took_over_hands_nothing_over(
+    database: Database, job_id: JobId, clock: TurnedClock
+) -> None:
+    zombie = claim(database, job_id)
+    clock.turn(300)
+    database.jobs.sweep(3, 60)
+    successor = claim(database, job_id, "worker 2")
+
+    with pytest.raises(LeaseError):
+        database.jobs.hand_over(zombie)
+
+    database.jobs.hand_over(successor)
+    assert database.jobs.get(job_id).state is JobState.DELIVERING
+
+
+def test_priority_of_a_job_can_change_until_it_is_taken(database: Database, job_id: JobId) -> None:
+    assert database.jobs.prioritize(job_id, Priority.STAT)
+    assert not database.jobs.prioritize(job_id, Priority.STAT)
+
+    assert claim(database, job_id).job.priority is Priority.STAT
+    with pytest.raises(StorageError):
+        database.jobs.prioritize(JobId(99), Priority.STAT)

@@ -50,10 +50,18 @@ def test_S06_name_then_file_then_row_are_made_durable_in_this_order(
     assert steps == ["sync folder", *first, *second]  # the very first sync is for the folder of this hour
 
 
+@pytest.mark.parametrize("index_url", ["sqlite"], indirect=True)
 def test_index_commits_are_synced(database: Database) -> None:
     with database.connections.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+
+
+@pytest.mark.parametrize("index_url", ["postgresql"], indirect=True)
+def test_commits_in_postgresql_are_synced_and_stopped_writers_give_way(database: Database) -> None:
+    with database.connections.reading() as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "on"
+        assert connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar_one() == "10s"
 
 
 def test_sweep_removes_old_files_without_a_row_and_nothing_else(
@@ -139,7 +147,7 @@ def test_worker_that_lost_its_lease_keeps_nothing(
     results: ResultStore, lease: Lease, database: Database, clock: TurnedClock
 ) -> None:
     clock.turn(61)
-    database.jobs.sweep(max_attempts=3, resend_after_s=60)
+    database.jobs.sweep(3, 60)
 
     with pytest.raises(LeaseError):
         results.keep(lease, [result("SR", BasicTextSRStorage)])

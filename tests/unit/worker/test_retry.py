@@ -3,17 +3,19 @@
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from dicom_node.errors import DiskFullError, UnreachableError
+from dicom_node.errors import DiskFullError, IndexAwayError, StorageError, UnreachableError
 from dicom_node.study import Reason
 from model.errors import GeometryError, WeightsError
 from worker.errors import NothingToReadError, UndeliveredError
-from worker.retry import Action, delay_s, verdict_on
+from worker.retry import Action, verdict_on
 
 
 @pytest.mark.parametrize(
     ("error", "action", "reason"),
     [
-        (DiskFullError("full"), Action.RETRY, Reason.DISK_FULL),
+        (DiskFullError("full"), Action.WAIT, Reason.DISK_FULL),
+        (IndexAwayError("gone"), Action.WAIT, Reason.STORAGE_FAULT),
+        (StorageError("altered"), Action.RETRY, Reason.STORAGE_FAULT),
         (UnreachableError("gone"), Action.RETRY, Reason.PEER_UNREACHABLE),
         (GeometryError("gap"), Action.FAIL, Reason.GEOMETRY),
         (WeightsError("altered"), Action.FAIL, Reason.WEIGHTS),
@@ -32,8 +34,3 @@ def test_each_error_has_one_decision(error: Exception, action: Action, reason: R
 def test_message_of_a_foreign_error_is_not_repeated() -> None:
     """A library may quote the data set in its message."""
     assert "Doe" not in verdict_on(ValueError("bad value 'Doe^Jane'")).detail
-
-
-def test_delay_doubles_up_to_a_quarter_of_an_hour() -> None:
-    assert [delay_s(attempt) for attempt in (1, 2, 3)] == [10, 20, 40]
-    assert delay_s(20) == 900

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from pydicom import Dataset, dcmread
 
 from dicom_node.cli import main
-from dicom_node.study import DeliveryState, JobId, JobState, Reason
+from dicom_node.study import DeliveryState, JobId, JobState, Reason, Stage
 from tests.builders import Bench, make_bench
 from tests.fakes import FakeFamily
 from tests.results_command import run
@@ -77,7 +77,7 @@ def test_released_results_go_the_usual_way(bench: Bench, job_id: JobId, named_by
     done = run(bench, "release", names[named_by], "--reason", "the side is in the text", "--by", "ada")
     assert done.exit_code == 0, done.output
     assert delivered(bench) == [], "the worker delivers, not the command"
-    assert bench.database.jobs.sweep(3, 60).due == (job_id,)
+    assert bench.database.jobs.waiting(Stage.DELIVERY) == [job_id]
     bench.pipeline.take(job_id)
     job = bench.database.jobs.get(job_id)
     assert (job.state, job.reason) == (JobState.DONE, Reason.DELIVERED)

@@ -11,7 +11,7 @@ from pydicom import Dataset, dcmread
 
 from dicom_node.settings import Destination
 from dicom_node.storage import ResultStore
-from dicom_node.study import DeliveryState, JobId, JobState, Reason
+from dicom_node.study import DeliveryState, JobId, JobState, Reason, Stage
 from tests.builders import Bench, make_bench
 from tests.conftest import ROOT
 from tests.fakes import FakeFamily
@@ -55,7 +55,7 @@ def test_a_note_on_all_results_of_a_study_goes_where_they_went(bench: Bench, job
     done = withdraw(bench, study_of(bench, job_id))
     assert done.exit_code == 0, done.output
     assert notes_in(bench.delivered) == [], "the worker delivers, not the command"
-    assert bench.database.jobs.sweep(3, 60).due == (job_id,)
+    assert bench.database.jobs.waiting(Stage.DELIVERY) == [job_id]
     bench.pipeline.take(job_id)
     (note,) = notes_in(bench.delivered)
     (title,) = note.ConceptNameCodeSequence

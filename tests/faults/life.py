@@ -24,7 +24,7 @@ from dicom_node.database.results import ResultRepository
 from dicom_node.database.studies import StudyRepository
 from dicom_node.dispatch import Dispatcher
 from dicom_node.intake import Intake, Reception
-from dicom_node.settings import Destination, Node, NodeSettings
+from dicom_node.settings import Destination, Node, NodeSettings, Worker
 from dicom_node.storage import InstanceStore, ResultStore, SpoolFile
 from dicom_node.study import JobState, Reason
 from model.reader import Reader
@@ -73,7 +73,8 @@ def die_at(point: str) -> None:
 
 def settings_in(folder: Path) -> NodeSettings:
     destination = Destination(name="folder", kind="folder", folder=folder / "delivered")
-    return NodeSettings(node=Node(data_dir=folder / "data"), destinations=(destination,))
+    worker = Worker(retry_after_s=(0.001,))
+    return NodeSettings(node=Node(data_dir=folder / "data"), destinations=(destination,), worker=worker)
 
 
 def live(folder: Path, files: Sequence[Path], late_s: float = 0.0) -> None:

@@ -103,6 +103,7 @@ class Absence(StrEnum):
     CALLING_AE_UNKNOWN = "calling AE title not recognized (PS3.8 9.3.4)"
     CALLED_AE_UNKNOWN = "called AE title not recognized (PS3.8 9.3.4)"
     REJECTED = "rejected for another reason"
+    NO_TLS = "no TLS handshake"
     NO_CONTEXT = "none of the presentation contexts accepted"
 
 

@@ -1,6 +1,7 @@
 """Settings of those who send studies and want to be answered on an association of ours."""
 
 from dicom_node.section import AETitle, Name, Port, Seconds, Section
+from dicom_node.tls import Tls
 
 
 class Modality(Section):
@@ -19,3 +20,5 @@ class Modality(Section):
     """How we call ourselves there. Default: our own AE title."""
     timeout_s: Seconds = 30.0
     """Seconds to wait for a connection or an answer. Default 30."""
+    tls: Tls | None = None
+    """true: it is called over TLS, as `[tls]` says. Default: without."""

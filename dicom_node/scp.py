@@ -1,10 +1,11 @@
 """Verification and Storage as a service class provider (PS3.4 A and B), for connections handed to it."""
 
-import ipaddress
 import logging
 import socket
+import ssl
+import threading
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from functools import partial
 
 from pynetdicom import _config, evt
@@ -13,6 +14,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
 from dicom_node.admission import Disposition, StoreCommand
+from dicom_node.callers import Call, refusal_of
 from dicom_node.dimse_status import PROCESSING_FAILURE
 from dicom_node.intake import Intake, Reception
 from dicom_node.normalized_services import NormalizedServices
@@ -20,7 +22,8 @@ from dicom_node.receivers.channel import ask_admission
 from dicom_node.settings import Node
 from dicom_node.storage_classes import TRANSFER_SYNTAXES, VERIFICATION, is_storage_class
 from dicom_node.study import Origin
-from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.tls import TlsListening, fault_of, names_in
+from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, sanitized
 from dicom_node.upper_layer.association import AcceptedAssociation
 from dicom_node.upper_layer.dimse_messages import (
     AFFECTED_SOP_CLASS_UID,
@@ -33,7 +36,6 @@ from dicom_node.upper_layer.provider import BeginStore
 
 logger = logging.getLogger(__name__)
 
-REJECTED_PERMANENT, SERVICE_USER, CALLING_NOT_RECOGNISED = 0x01, 0x01, 0x03
 REJECTED_TRANSIENT, SERVICE_PROVIDER, LOCAL_LIMIT_EXCEEDED = 0x02, 0x03, 0x02
 ASSOCIATION_TIMEOUT_S = 10.0
 """Seconds from connection to a complete A-ASSOCIATE-RQ."""
@@ -46,14 +48,13 @@ class StorageSCP:
         self._node = node
         self._intake = intake
         self._services = services or NormalizedServices({})
+        self._tls = None if node.tls is None else TlsListening(node.tls)
         _config.LOG_REQUEST_IDENTIFIERS = False
         _config.LOG_RESPONSE_IDENTIFIERS = False
         _config.LOG_HANDLER_LEVEL = "none"
         ae = ApplicationEntity(node.ae_title)
         ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        ae.require_called_aet = True
-        ae.require_calling_aet = list(node.accepted_calling)
         ae.maximum_associations = node.max_associations
         ae.maximum_pdu_size = node.max_pdu_bytes
         ae.acse_timeout = ASSOCIATION_TIMEOUT_S
@@ -68,18 +69,49 @@ class StorageSCP:
         `channel` answers what is asked by `ask_admission`, and is closed at the end. With `is_crowded` the
         association is rejected: there are as many as there may be.
         """
+        begin = partial(self._begin, channel=channel, address=address, is_crowded=is_crowded)
+        if self._tls is None:
+            begin(connection)
+            return
+        # In a thread: a peer that says nothing holds up itself only.
+        secure = partial(self._secure, self._tls, connection, begin, channel, address[0])
+        try:
+            threading.Thread(target=secure, name=f"TLS@{address[0]}", daemon=True).start()
+        except RuntimeError:  # there are too many threads
+            connection.close()
+            channel.close()
+
+    def _secure(
+        self,
+        tls: TlsListening,
+        connection: socket.socket,
+        begin: Callable[[socket.socket], None],
+        channel: socket.socket,
+        peer: str,
+    ) -> None:
+        try:
+            secured = tls.accept(connection)
+        except OSError as exc:
+            logger.warning("connection refused", extra={"peer": peer, "fault": fault_of(exc)})
+            connection.close()
+            channel.close()
+        else:
+            begin(secured)
+
+    def _begin(
+        self, connection: socket.socket, *, channel: socket.socket, address: tuple[str, int], is_crowded: bool
+    ) -> None:
         try:
             assoc = AcceptedAssociation(
                 self._ae, connection, address, partial(self._begin_on, channel), channel.close
             )
-        except OSError:  # the peer is gone again
+            assoc.bind(evt.EVT_REQUESTED, self._on_requested, [is_crowded])
+            for event, handler in self._services.handlers:
+                assoc.bind(event, handler)
+            assoc.start()
+        except (OSError, RuntimeError):  # the peer is gone again, or there are too many threads
             connection.close()
             channel.close()
-            return
-        assoc.bind(evt.EVT_REQUESTED, self._on_requested, [is_crowded])
-        for event, handler in self._services.handlers:
-            assoc.bind(event, handler)
-        assoc.start()
 
     def stop(self, patience_s: float) -> None:
         """Let associations finish for a while, then abort them."""
@@ -90,18 +122,21 @@ class StorageSCP:
             assoc.abort()
 
     def _on_requested(self, event: evt.Event, is_crowded: bool) -> None:
-        """Offer what the requestor proposes, as far as we can store it, in its own order of preference."""
+        """Reject who may not call; offer what the others propose, as far as we can store it."""
         assoc = event.assoc
         if is_crowded:
             assoc.acse.send_reject(REJECTED_TRANSIENT, SERVICE_PROVIDER, LOCAL_LIMIT_EXCEEDED)
             assoc.kill()
             return
-        if not self._node.accepted_calling and not is_loopback(assoc.requestor.address):
-            logger.warning("association rejected: no calling AE title is accepted from other machines")
-            assoc.acse.send_reject(REJECTED_PERMANENT, SERVICE_USER, CALLING_NOT_RECOGNISED)
+        request = assoc.requestor.primitive
+        call = _call_of(assoc)
+        refused = refusal_of(call, self._node.callers, (self._node.ae_title, *self._node.called_ae_titles))
+        if refused is not None:
+            titles = {"calling": sanitized(call.calling), "called": sanitized(call.called)}
+            logger.warning("association rejected", extra={"why": refused.why, "peer": call.address, **titles})
+            assoc.acse.send_reject(*refused.rejection.value)
             assoc.kill()
             return
-        request = assoc.requestor.primitive
         proposed = [] if request is None else request.presentation_context_definition_list
         assoc.acceptor.supported_contexts = supported_contexts(proposed, self._services.sop_classes)
 
@@ -144,8 +179,16 @@ class _Receiving:
         return outcome.status, "" if is_plain or outcome.reason is None else outcome.reason.value
 
 
-def is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address.split("%")[0]).is_loopback
+def _call_of(assoc: Association) -> Call:
+    request, transport = assoc.requestor.primitive, assoc.dul.socket
+    connection = None if transport is None else transport.socket
+    certificate = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    return Call(
+        calling=("" if request is None else request.calling_ae_title).strip(),
+        called=("" if request is None else request.called_ae_title).strip(),
+        address=assoc.requestor.address,
+        certificate_names=names_in(certificate or {}),
+    )
 
 
 def origin_of(move_originator: str, own_ae_title: str) -> Origin:

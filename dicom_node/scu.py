@@ -28,6 +28,7 @@ from dicom_node.errors import Absence, RefusedError, StorageError, UnreachableEr
 from dicom_node.settings import Destination
 from dicom_node.storage import storage_error, sync_folder
 from dicom_node.storage_classes import VERIFICATION
+from dicom_node.tls import Tls, TlsConnecting
 from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, is_uid
 from dicom_node.upper_layer.checkpoint import guard_requests
 
@@ -55,6 +56,8 @@ class Peer(Protocol):
     def calling_ae_title(self) -> str: ...
     @property
     def timeout_s(self) -> float: ...
+    @property
+    def tls(self) -> Tls | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +233,9 @@ def associated(
     Raises:
         UnreachableError: the peer is not there, does not answer in time or rejects us; the message says
         which.
+        SettingsError: the files of TLS cannot be used.
     """
+    tls = None if peer.tls is None else TlsConnecting(peer.tls, peer.host)
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False
     _config.STORE_SEND_CHUNKED_DATASET = True
@@ -242,6 +247,8 @@ def associated(
         wrapper = event.assoc.dul.socket
         if wrapper is not None and wrapper.socket is not None:
             wrapper.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # Else a peer that stops within a PDU is waited for without end.
+            wrapper.socket.settimeout(peer.timeout_s)
             opened.append(wrapper.socket)
 
     ae = AE(ae_title=peer.calling_ae_title)
@@ -255,10 +262,11 @@ def associated(
         ae_title=peer.ae_title or "",
         ext_neg=list(roles),
         evt_handlers=[(evt.EVT_CONN_OPEN, on_open), *handlers],
+        tls_args=None if tls is None else (tls.context, tls.peer_name),
     )
     try:
         if not association.is_established:
-            raise _why_not(peer, association, is_connected=bool(opened))
+            raise _why_not(peer, association, tls, is_connected=bool(opened))
         yield association
     finally:
         if association.is_established:
@@ -268,8 +276,12 @@ def associated(
             connection.close()
 
 
-def _why_not(peer: Peer, association: Association, *, is_connected: bool) -> UnreachableError:
+def _why_not(
+    peer: Peer, association: Association, tls: TlsConnecting | None, *, is_connected: bool
+) -> UnreachableError:
     where = f"{peer.name} ({peer.ae_title} at {peer.host}:{peer.port})"
+    if tls is not None and tls.fault:
+        return UnreachableError(f"{where}: no TLS: {tls.fault}", Absence.NO_TLS)
     answer = association.acceptor.primitive
     if association.is_rejected and answer is not None:
         by_user = answer.result_source == 1

@@ -5,9 +5,11 @@ import itertools
 import logging
 import os
 import threading
+from functools import partial
 from pathlib import Path
 from typing import IO
 
+from dicom_node.callers import is_known_address
 from dicom_node.completion import is_complete
 from dicom_node.database.engine import Database, open_database
 from dicom_node.dispatch import Dispatcher
@@ -22,6 +24,7 @@ from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore
 from dicom_node.storage_commitment.providing import CommitmentReporter
 from dicom_node.study import Reason, Study
+from dicom_node.tls import TlsListening
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +62,13 @@ class NodeService:
     def __init__(self, settings: NodeSettings) -> None:
         self._settings = settings
         node = settings.node
-        self._visits = Visits(node.max_associations, node.max_associations_per_peer)
+        if node.tls is not None:
+            TlsListening(node.tls)  # each receiver makes its own: what is wrong with the files is told here
+        self._visits = Visits(
+            node.max_associations,
+            node.max_associations_per_peer,
+            partial(is_known_address, callers=node.callers),
+        )
         self._crew = Crew(settings, self._visits.of_receiver)
         data_dir = node.data_dir
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)

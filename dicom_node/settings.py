@@ -13,25 +13,29 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from dicom_node.callers import Caller
 from dicom_node.errors import SettingsError
 from dicom_node.modality_settings import Modality
 from dicom_node.proof_settings import ProofOfDelivery
 from dicom_node.rules.settings import Rule, check_rules
 from dicom_node.section import AETitle, Count, Name, Port, Seconds, Section
+from dicom_node.tls import Tls
 from dicom_node.web.settings import Web
 
 ENVIRONMENT_PREFIX = "MEDVERSA_"
 OVERRIDABLE_SECTIONS = ("node", "web", "broker", "priors", "worker")
-LISTS = ("accepted_calling", "allowed_origins", "retry_after_s", "sources")
+LISTS = ("allowed_origins", "called_ae_titles", "retry_after_s", "sources")
 """Fields of which the environment gives the values separated by commas."""
 DATABASE_FILE = "node.sqlite"
 PATHS = {
     "destinations": ("folder",),
     "dicomweb": ("authorization_file", "ca_file"),
     "orthanc": ("authorization_file", "ca_file"),
+    "tls": ("certificate_file", "key_file", "ca_file", "crl_file"),
     "web": ("certificate_file", "key_file", "client_ca_file"),
 }
 """Fields of each table that are paths."""
+MAY_USE_TLS = ("node", "destinations", "modalities", "query_retrieve")
 OWN_STORE = "local"
 """Name of the node's own store among the sources of priors."""
 
@@ -51,10 +55,14 @@ class Node(Section):
     """SQLAlchemy URL of the index. Default: SQLite in data_dir."""
     quiet_period_s: Seconds = 20.0
     """Seconds without a new instance after which a study is complete. Default 20."""
-    accepted_calling: tuple[AETitle, ...] = ()
-    """Calling AE titles that may connect. Default empty: any from loopback, none from elsewhere."""
     receivers: Annotated[int, Field(ge=0, le=64)] = 0
     """Processes that receive, side by side on the one port. Default 0: one for each processor, 4 at most."""
+    called_ae_titles: tuple[AETitle, ...] = ()
+    """Further AE titles by which we may be called. Default: none."""
+    callers: tuple[Caller, ...] = ()
+    """`[[node.callers]]`: who may call. Default empty: any from this machine, none from elsewhere."""
+    tls: Tls | None = None
+    """true: the port speaks TLS and nothing else, as `[tls]` says. Default: it does not."""
     max_associations: Count = 64
     """Associations served at once. Default 64."""
     max_associations_per_peer: Count = 16
@@ -65,6 +73,12 @@ class Node(Section):
     """Seconds of silence after which an association is aborted. Default 60."""
     min_free_bytes: Annotated[int, Field(ge=0)] = 512 << 20
     """Free disk space in bytes below which C-STORE is answered 0xA700. Default 512 MiB."""
+
+    @model_validator(mode="after")
+    def _certificates_are_shown(self) -> Self:
+        if self.tls is None and any(caller.certificate_name for caller in self.callers):
+            raise ValueError("certificate_name of a caller needs tls = true: no certificate is shown without")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -101,6 +115,8 @@ class Destination(Section):
     """How we call ourselves there. Default: our own AE title."""
     timeout_s: Seconds = 30.0
     """Seconds to wait for a connection or an answer. Default 30."""
+    tls: Tls | None = None
+    """true: it is called over TLS, as `[tls]` says. Default: without."""
     profile: Literal[
         "auto",
         "air",
@@ -144,6 +160,8 @@ class QueryRetrieve(Section):
     """How we call ourselves there. Default: our own AE title."""
     timeout_s: Seconds = 30.0
     """Seconds to wait for a connection or an answer. Default 30."""
+    tls: Tls | None = None
+    """true: it is called over TLS, as `[tls]` says. Default: without."""
     budget_s: Seconds = 60.0
     """Seconds that it may take for one search for priors, asking and fetching together. Default 60."""
     retrieve: Literal["auto", "get", "move"] = "auto"
@@ -221,6 +239,8 @@ class NodeSettings(Section):
     """DICOMweb servers that are asked too."""
     orthanc: tuple[WebPeer, ...] = ()
     """Orthancs that are asked over their REST interface."""
+    tls: Tls | None = None
+    """Our certificate, for the node and the peers that say `tls = true`."""
     priors: Priors = Priors()
     """The search for priors."""
     rules: tuple[Rule, ...] = ()
@@ -278,6 +298,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
         path = Path(named)
     values = _read_file(path) if path is not None else {}
     _override(values, environment)
+    _share_tls(values)
     _resolve_paths(values, Path.cwd() if path is None else path.resolve().parent)
     _name_ourselves(values)
     try:
@@ -314,11 +335,32 @@ def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
     if isinstance(node, dict):
         node["data_dir"] = str(folder / str(node.get("data_dir", Node.model_fields["data_dir"].default)))
     for key, fields in PATHS.items():
-        entries = values.get(key)
-        for entry in entries if isinstance(entries, list) else (entries,):
+        own = [entry for peers in MAY_USE_TLS for entry in _tables(values, peers)] if key == "tls" else []
+        for entry in (*_tables(values, key), *(nested for peer in own for nested in _tables(peer, key))):
             for field in fields:
-                if isinstance(entry, dict) and isinstance(entry.get(field), str):
+                if isinstance(entry.get(field), str):
                     entry[field] = str(folder / entry[field])
+
+
+def _tables(values: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """Return the tables of a kind, as far as they are tables: what is not is told by validation."""
+    found = values.get(key)
+    return [entry for entry in (found if isinstance(found, list) else [found]) if isinstance(entry, dict)]
+
+
+def _share_tls(values: dict[str, Any]) -> None:
+    """Replace `tls = true` by the table that it means; what a peer says of its own stands over that."""
+    shared = _tables(values, "tls")
+    for entry in (entry for key in MAY_USE_TLS for entry in _tables(values, key)):
+        own = entry.pop("tls", False)
+        if isinstance(own, dict) or str(own).lower() == "true":
+            if not shared:
+                raise SettingsError(
+                    "tls = true needs a table [tls] with certificate_file, key_file and ca_file"
+                )
+            entry["tls"] = {**shared[0], **(own if isinstance(own, dict) else {})}
+        elif str(own).lower() != "false":
+            entry["tls"] = own
 
 
 def _name_ourselves(values: dict[str, Any]) -> None:
@@ -327,10 +369,8 @@ def _name_ourselves(values: dict[str, Any]) -> None:
     if own is None:
         return
     for key in ("destinations", "modalities", "query_retrieve"):
-        entries = values.get(key)
-        for entry in entries if isinstance(entries, list) else ():
-            if isinstance(entry, dict):
-                entry.setdefault("calling_ae_title", own)
+        for entry in _tables(values, key):
+            entry.setdefault("calling_ae_title", own)
 
 
 def _one_line(exc: ValidationError, path: Path | None) -> str:

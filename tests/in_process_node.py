@@ -2,7 +2,9 @@
 
 import socket
 from dataclasses import dataclass
+from functools import partial
 
+from dicom_node.callers import is_known_address
 from dicom_node.intake import Intake
 from dicom_node.normalized_services import NormalizedServices
 from dicom_node.receivers.front import Front
@@ -40,7 +42,11 @@ class InProcessNode:
     def __init__(self, node: Node, intake: Intake, services: NormalizedServices) -> None:
         self._node = node
         self._scp = StorageSCP(node, intake, services)
-        visits = Visits(node.max_associations, node.max_associations_per_peer)
+        visits = Visits(
+            node.max_associations,
+            node.max_associations_per_peer,
+            partial(is_known_address, callers=node.callers),
+        )
         self._registrar = Registrar(intake.database.instances, visits)
         self._front = Front(visits, self._registrar, OwnCrew(self._scp))
 

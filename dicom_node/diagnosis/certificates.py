@@ -3,11 +3,14 @@
 import socket
 import ssl
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from dicom_node.diagnosis.faults import Check, Fault, faulty, fine
 from dicom_node.diagnosis.reach import LONGEST_WAIT_S
+from dicom_node.errors import SettingsError
+from dicom_node.tls import validity
 
 DAY_S: Final = 86400
 EARLY_DAYS: Final = 30
@@ -29,7 +32,10 @@ def server_certificate_check(name: str, host: str, port: int, context: ssl.SSLCo
             socket.create_connection((host, port), timeout=LONGEST_WAIT_S) as plain,
             context.wrap_socket(plain, server_hostname=host) as connection,
         ):
-            return _until(name, connection.getpeercert(), owner=host)
+            shown = connection.getpeercert()
+            if not shown:
+                return fine(name, "accepted")
+            return _until(name, ssl.cert_time_to_seconds(str(shown["notAfter"])), owner=host)
     except ssl.SSLCertVerificationError as exc:
         return _unverified(name, exc, host)
     except OSError as exc:
@@ -40,31 +46,15 @@ def server_certificate_check(name: str, host: str, port: int, context: ssl.SSLCo
 def own_certificate_check(name: str, certificate: Path, key: Path) -> Check:
     """Judge a certificate of ours, and whether the key is its own, without a network."""
     try:
-        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        server.load_cert_chain(certificate, key, password="")
-        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        client.check_hostname = False
-        # Whoever signed it: it is its dates that are looked at.
-        client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        client.load_verify_locations(certificate)
-        return _until(name, _shaken_hands(client, server), owner=str(certificate))
-    except ssl.SSLCertVerificationError as exc:
-        return _unverified(name, exc, str(certificate))
-    except OSError as exc:
-        return faulty(name, Fault.CERTIFICATE_UNREADABLE, exc.strerror or type(exc).__name__)
-
-
-def _shaken_hands(client: ssl.SSLContext, server: ssl.SSLContext) -> object:
-    """Let the two speak in memory; return what `getpeercert` tells of the certificate that was accepted."""
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    asking = client.wrap_bio(to_client, to_server)
-    answering = server.wrap_bio(to_server, to_client, server_side=True)
-    for side in (asking, answering, asking):
-        try:
-            side.do_handshake()
-        except ssl.SSLWantReadError:
-            continue
-    return asking.getpeercert()
+        not_before, not_after = validity(certificate, key)
+    except SettingsError as exc:
+        return faulty(name, Fault.CERTIFICATE_UNREADABLE, str(exc))
+    now = datetime.now(UTC)
+    if not_after < now:
+        return faulty(name, Fault.CERTIFICATE_EXPIRED, f"{not_after:%Y-%m-%d}", owner=certificate)
+    if now < not_before:
+        return faulty(name, Fault.CERTIFICATE_NOT_YET_VALID, f"{not_before:%Y-%m-%d}", owner=certificate)
+    return _until(name, not_after.timestamp(), owner=str(certificate))
 
 
 def _unverified(name: str, exc: ssl.SSLCertVerificationError, owner: str) -> Check:
@@ -72,12 +62,10 @@ def _unverified(name: str, exc: ssl.SSLCertVerificationError, owner: str) -> Che
     return faulty(name, fault, exc.verify_message, owner=owner)
 
 
-def _until(name: str, certificate: object, *, owner: str) -> Check:
-    """Judge the end of a valid certificate; `certificate` is as `SSLSocket.getpeercert` returns it."""
-    if not isinstance(certificate, dict) or "notAfter" not in certificate:
-        return fine(name, "accepted")
-    end = str(certificate["notAfter"])
-    days = (ssl.cert_time_to_seconds(end) - time.time()) / DAY_S
+def _until(name: str, end_s: float, *, owner: str) -> Check:
+    """Judge the end of a valid certificate, in seconds since 1970."""
+    days = (end_s - time.time()) / DAY_S
+    end = f"{datetime.fromtimestamp(end_s, UTC):%Y-%m-%d}"
     if days > EARLY_DAYS:
         return fine(name, f"valid until {end}")
     detail = f"{end}, in {days:.0f} days"

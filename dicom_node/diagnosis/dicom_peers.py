@@ -25,6 +25,7 @@ _FAULTS: Final[dict[Absence, Fault]] = {
     Absence.CALLING_AE_UNKNOWN: Fault.CALLING_AE_UNKNOWN,
     Absence.CALLED_AE_UNKNOWN: Fault.CALLED_AE_UNKNOWN,
     Absence.REJECTED: Fault.REJECTED,
+    Absence.NO_TLS: Fault.TLS,
     Absence.NO_CONTEXT: Fault.NO_CONTEXT,
 }
 """What it means that there is no association, where a TCP connection was made before."""

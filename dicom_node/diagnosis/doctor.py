@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
+from dicom_node.diagnosis.certificates import own_certificate_check
 from dicom_node.diagnosis.clocks import clock_checks
 from dicom_node.diagnosis.dicom_peers import destination_checks, query_retrieve_checks
 from dicom_node.diagnosis.faults import Check, Fault, faulty
@@ -31,6 +32,9 @@ def checks(settings: NodeSettings) -> Iterator[Check]:
     """Make all checks, those of this machine first."""
     yield from machine_checks(settings)
     yield from clock_checks(settings)
+    if settings.tls is not None:
+        files = (settings.tls.certificate_file, settings.tls.key_file)
+        yield own_certificate_check("certificate of the node", *files)
     for destination in settings.destinations:
         if destination.kind == "dicom":
             yield from destination_checks(destination)

@@ -68,7 +68,7 @@ REMEDIES: Final[dict[Fault, str]] = {
     Fault.MOVE_DESTINATION_UNKNOWN: "register {own_node} there as a move destination, with this machine's "
     "address and port {own_port}",
     Fault.MOVE_FAILED: "register {own_node} there as a move destination with this machine's address and port "
-    "{own_port}, accept it in node.accepted_calling here, and look for a firewall",
+    "{own_port}, name it in [[node.callers]] here, and look for a firewall",
     Fault.CERTIFICATE_EXPIRED: "have a new one issued for {owner} and installed",
     Fault.CERTIFICATE_EXPIRES: "have a new one issued for {owner} in time",
     Fault.CERTIFICATE_NOT_YET_VALID: "set the clock of this machine (timedatectl), or have it issued anew",

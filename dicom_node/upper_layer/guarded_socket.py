@@ -1,6 +1,9 @@
 """A socket that reads what there is, in big pieces, and waits for nobody longer than it should."""
 
+import logging
+import select
 import socket
+import ssl
 import struct
 import time
 from typing import Final
@@ -8,10 +11,13 @@ from typing import Final
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
+from dicom_node.tls import SEND_TIMEOUT_S
+
+logger = logging.getLogger(__name__)
+
 BUFFER_BYTES: Final = 1 << 18
 MAX_NEGOTIATION_BYTES: Final = 1 << 18
 """Largest PDU of a negotiation: 128 presentation contexts with 38 transfer syntaxes each fit."""
-SEND_TIMEOUT_S: Final = 10
 BASE_PATIENCE_S: Final = 5.0
 LEAST_BYTES_PER_S: Final = 16 * 1024
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
@@ -28,8 +34,12 @@ class GuardedSocket(AssociationSocket):
     def __init__(self, assoc: Association, client_socket: socket.socket) -> None:
         super().__init__(assoc, client_socket=client_socket)
         client_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # Kept blocking: a Python timeout would cost a poll() per read. Reads follow a poll() anyway.
-        client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_TIMEOUT_S, 0))
+        if isinstance(client_socket, ssl.SSLSocket):
+            client_socket.settimeout(SEND_TIMEOUT_S)
+        else:
+            # Kept blocking: a Python timeout would cost a poll() per read. Reads follow a poll() anyway.
+            limit = struct.pack("ll", int(SEND_TIMEOUT_S), 0)
+            client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         self._view = memoryview(bytearray(BUFFER_BYTES))
         self._read = 0
         self._written = 0
@@ -47,11 +57,16 @@ class GuardedSocket(AssociationSocket):
         """Whether nothing can be done before the peer sends more."""
         return self.is_stalled or self._read == self._written
 
+    @property
+    def has_pending(self) -> bool:
+        """Whether TLS holds bytes that it has decrypted and no poll() tells of."""
+        return isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0
+
     def consume(self, count: int) -> None:
         self._read += count
 
     def fill(self) -> bool:
-        """Receive what there is; False at the end of the stream. Blocks if there is nothing.
+        """Receive what there is; False at the end of the stream. Blocks if there is nothing, except over TLS.
 
         Raises:
             OSError: the connection broke.
@@ -63,7 +78,11 @@ class GuardedSocket(AssociationSocket):
             left = bytes(self.buffered)
             self._view[: len(left)] = left
             self._read, self._written = 0, len(left)
-        received = sock.recv_into(self._view[self._written :])
+        try:
+            received = sock.recv_into(self._view[self._written :])
+        except ssl.SSLWantReadError:
+            self.is_stalled = True
+            return True
         if _QUICKACK is not None:
             # Senders that wait for an acknowledgement before the next packet do not wait 40 ms for it.
             sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
@@ -78,22 +97,28 @@ class GuardedSocket(AssociationSocket):
     def recv(self, nr_bytes: int) -> bytearray:
         """Read whole PDUs for the library's own path: bounded in length and in time.
 
-        Raises:
-            OSError: longer than it may be, too slow, or the connection broke.
+        What is too long, too slow or broken off comes short, which the library takes for the end of the
+        connection; an error it would log with its traceback.
         """
+        out = bytearray()
+        try:
+            self._read_whole(nr_bytes, out)
+        except OSError as exc:
+            logger.warning("connection given up", extra={"fault": str(exc)})
+        return out
+
+    def _read_whole(self, nr_bytes: int, out: bytearray) -> None:
         if nr_bytes > MAX_NEGOTIATION_BYTES:
             raise OSError(f"a PDU announces {nr_bytes} bytes")
         deadline = time.monotonic() + patience_s(nr_bytes)
         if not self.assoc.is_established:
             deadline = min(deadline, self._negotiate_until)
-        out = bytearray()
         while len(out) < nr_bytes:
             if self._read == self._written and not self._fill_before(deadline):
                 break
             piece = self.buffered[: nr_bytes - len(out)]
             out += piece
             self.consume(len(piece))
-        return out
 
     def _shutdown_socket(self) -> None:
         sock = self.socket
@@ -103,14 +128,17 @@ class GuardedSocket(AssociationSocket):
             sock.close()
 
     def _fill_before(self, deadline: float) -> bool:
-        sock = self._open_socket()
-        sock.settimeout(max(0.001, deadline - time.monotonic()))
-        try:
-            return self.fill()
-        finally:
-            sock.settimeout(None)
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("a PDU came too slowly")
+        if not self.has_pending:
+            ready = select.poll()
+            ready.register(self._open_socket(), select.POLLIN)
+            if not ready.poll(left_s * 1000):
+                raise TimeoutError("a PDU came too slowly")
+        return self.fill()
 
     def _open_socket(self) -> socket.socket:
-        if self.socket is None:
+        if self.socket is None or self.socket.fileno() < 0:
             raise OSError("the connection is closed")
         return self.socket

@@ -230,6 +230,8 @@ class StreamingProvider(DULServiceProvider):
     def _wait(self, wrapper: GuardedSocket, timeout_s: float) -> bool:
         """Wait for the peer, for something to send, or for a tick; say whether the peer has sent."""
         assert wrapper.socket is not None  # noqa: S101 - checked by the caller
+        if wrapper.has_pending:
+            return True
         descriptor = wrapper.socket.fileno()
         if descriptor < 0:
             self.event_queue.put(CONNECTION_CLOSED)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
+from dicom_node.callers import Caller
 from dicom_node.modality_settings import Modality
 from dicom_node.proof_settings import ProofOfDelivery
 from dicom_node.rules.settings import Rule
@@ -18,12 +19,15 @@ from dicom_node.settings import (
     WebPeer,
     Worker,
 )
+from dicom_node.tls import Tls
 from dicom_node.web.settings import Web
 from worker.conformance_statement.markdown import Chapter
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "[node]": Node,
     "[web]": Web,
+    "[[node.callers]]": Caller,
+    "[tls]": Tls,
     "[broker]": Broker,
     "[[destinations]]": Destination,
     "[destinations.proof]": ProofOfDelivery,

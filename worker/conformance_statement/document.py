@@ -79,11 +79,15 @@ def _character_sets() -> Chapter:
 def _security() -> Chapter:
     chapter = Chapter("7", "Security")
     chapter.say(
-        "No secure transport connection profile of PS3.15 is supported: use a network or a tunnel that is",
-        "trusted. Associations are accepted by called and calling AE title and limited in number; without",
-        "`accepted_calling` only this machine may connect. Logs hold no identity of a patient. Studies can",
-        "be exported without identity (`medversa-node train export`, PS3.15 Annex E). No audit messages are",
-        "sent.",
+        "BCP 195 RFC 8996 TLS Secure Transport Connection Profile (PS3.15 B.12), where `[tls]` is",
+        "configured, as acceptor and as requestor, with certificates on both sides: TLS 1.3, and TLS 1.2",
+        "with ECDHE and AES-GCM. A certificate must be signed by an authority of `ca_file`, be valid now",
+        "and, with `crl_file`, not be revoked; that of a peer we connect to must bear its host or",
+        "`peer_name`, that of a caller its `certificate_name` where there is one. Associations are accepted",
+        "by called AE title, and by calling AE title and address together (`[[node.callers]]`); without",
+        "callers only this machine may connect. They are limited in number, size and time. Logs hold no",
+        "identity of a patient. Studies can be exported without identity (`medversa-node train export`,",
+        "PS3.15 Annex E). No audit messages are sent.",
     )
     return chapter
 

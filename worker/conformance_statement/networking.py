@@ -147,8 +147,12 @@ def _association_policies(chapter: Chapter) -> None:
             ("largest PDU received", f"{default('max_pdu_bytes')} bytes (`max_pdu_bytes`)"),
             ("time for A-ASSOCIATE-RQ", f"{ASSOCIATION_TIMEOUT_S:g} s"),
             ("silence before abort", f"{default('network_timeout_s'):g} s (`network_timeout_s`)"),
-            ("called AE title", "must be ours"),
-            ("calling AE title", "must be in `accepted_calling`; any from this machine while that is empty"),
+            ("called AE title", "must be ours (`ae_title`, `called_ae_titles`); else rejected with 1, 1, 7"),
+            (
+                "calling AE title and address",
+                "must be a caller's (`[[node.callers]]`); any from this machine without callers; "
+                "else rejected with 1, 1, 3",
+            ),
         ),
     )
 

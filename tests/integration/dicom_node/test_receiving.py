@@ -102,7 +102,7 @@ def test_echo_is_answered_under_the_right_name_only(node: NodeProcess) -> None:
 
 
 def test_calling_title_may_be_required(tmp_path: Path) -> None:
-    node = NodeProcess(tmp_path, extra='accepted_calling = ["CT1"]\n').start()
+    node = NodeProcess(tmp_path, extra='[[node.callers]]\nae_title = "CT1"\n').start()
     try:
         echo = ("echoscu", "-aec", "MEDVERSA", "127.0.0.1", str(node.port))
         assert run(*echo, "-aet", "CT1").returncode == 0

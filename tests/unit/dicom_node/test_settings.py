@@ -42,14 +42,14 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
 def test_environment_overrides_the_file(tmp_path: Path) -> None:
     environment = {
         "MEDVERSA_NODE_PORT": "104",
-        "MEDVERSA_NODE_ACCEPTED_CALLING": "CT1,CT2",
+        "MEDVERSA_NODE_CALLED_AE_TITLES": "AI1,AI2",
         "MEDVERSA_BROKER_URL": "redis://localhost/0",
         "MEDVERSA_TEST_DATA": "/somewhere",
     }
     settings = load_settings(written(tmp_path, "[node]\nport = 11113\n"), environment)
 
     assert settings.node.port == 104
-    assert settings.node.accepted_calling == ("CT1", "CT2")
+    assert settings.node.called_ae_titles == ("AI1", "AI2")
     assert settings.broker.url == "redis://localhost/0"
 
 

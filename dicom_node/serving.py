@@ -23,7 +23,7 @@ from dicom_node.rules.plan import plan_of
 from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore
 from dicom_node.storage_commitment.providing import CommitmentReporter
-from dicom_node.study import Reason, Study
+from dicom_node.study import Priority, Reason, Study
 from dicom_node.tls import TlsListening
 
 logger = logging.getLogger(__name__)
@@ -171,7 +171,9 @@ class NodeService:
         if reason is not None:
             self.database.studies.set_aside(study, reason, plan.why)
             return
-        job_id = self.database.studies.complete(study, Reason.QUIET_PERIOD)
+        wanted = plan.rule.priority if plan.rule is not None else None
+        priority = Priority.ROUTINE if wanted is None else Priority(wanted)
+        job_id = self.database.studies.complete(study, Reason.QUIET_PERIOD, priority)
         if job_id is not None:
             if plan.rule is not None:
                 self.database.events.note(study.study_instance_uid, "routed", plan.why, job_id=job_id)

@@ -313,3 +313,8 @@ class PriorSearch:
     """Newest first."""
     notes: tuple[str, ...] = ()
     """One sentence per source that failed or was not asked."""
+
+    def __str__(self) -> str:
+        """Say it in words without identity."""
+        found = [f"{prior.source}: {prior.why}" for prior in self.priors]
+        return "; ".join([f"{len(found)} to compare with", *found, *self.notes])

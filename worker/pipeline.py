@@ -66,6 +66,7 @@ class Pipeline:
         try:
             with self._heartbeat(lease):
                 self.run(lease, watch)
+                self._note(lease.job, "timed", str(watch))
         except LeaseError:
             logger.warning("lease lost: another worker has the job", extra=extra)
         except SystemExit:
@@ -105,6 +106,7 @@ class Pipeline:
         settings = settings_under(plan.rule, self.settings)
         with watch.hop("priors"):
             search = find_priors(study, settings, self.database, self.store)
+        self._note(job, "priors", str(search))
         with watch.hop("load_model"):
             reader = self.reader()
         preparation = StudyPreparation(self.database, self.store, every_view=reader.reads_every_view)
@@ -116,6 +118,9 @@ class Pipeline:
         with watch.hop("write"):
             profiles = profiles_of(settings.destinations, accepted_classes)
             return objects_of_job(job, reading, prepared, predecessor, profiles)
+
+    def _note(self, job: Job, what: str, detail: str) -> None:
+        self.database.events.note(job.study_instance_uid, what, detail, job_id=job.job_id)
 
     def _settle(self, lease: Lease, verdict: Verdict, delay_s: float | None = None) -> None:
         """Write the decision about a failed run into the job row.

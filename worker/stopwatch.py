@@ -21,6 +21,9 @@ class Stopwatch:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
 
+    def __str__(self) -> str:
+        return ", ".join(f"{field} {seconds}" for field, seconds in self.as_extra().items())
+
     def as_extra(self) -> dict[str, float]:
         """Return `{hop}_s` fields for a log record."""
         return {f"{name}_s": round(seconds, 3) for name, seconds in self.seconds.items()}

@@ -51,6 +51,12 @@ class DecisionRepository:
         with self._connections.reading() as connection:
             return {JobId(job_id) for job_id in connection.execute(query).scalars()}
 
+    def of_job(self, job_id: JobId) -> list[Decision]:
+        """Return what people decided about a job, oldest first."""
+        query = select(decisions).where(decisions.c.job_id == job_id).order_by(decisions.c.decision_id)
+        with self._connections.reading() as connection:
+            return [decision_of_row(row) for row in connection.execute(query)]
+
     def last_at(self, job_id: JobId) -> datetime | None:
         """Return when somebody last decided about a job's results; None if nobody had to."""
         query = select(func.max(decisions.c.at)).where(decisions.c.job_id == job_id)

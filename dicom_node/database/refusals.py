@@ -42,6 +42,12 @@ class RefusalRepository:
                 _refusal(row) for row in connection.execute(select(refusals).order_by(refusals.c.refusal_id))
             ]
 
+    def of_study(self, study_instance_uid: str) -> list[Refusal]:
+        """Return what of a study was refused or put into quarantine, oldest first."""
+        query = select(refusals).where(refusals.c.study_instance_uid == study_instance_uid)
+        with self._connections.reading() as connection:
+            return [_refusal(row) for row in connection.execute(query.order_by(refusals.c.refusal_id))]
+
     def against(self, study_instance_uid: str) -> list[Refusal]:
         """Return what contradicts a study: another content under one of its UIDs, or another patient's name.
 

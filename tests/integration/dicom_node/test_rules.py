@@ -8,7 +8,7 @@ import pytest
 
 from dicom_node.database.engine import open_database
 from dicom_node.settings import load_settings
-from dicom_node.study import JobState, Reason, StudyInstanceUID, StudyState
+from dicom_node.study import JobState, Priority, Reason, StudyInstanceUID, StudyState
 from tests.integration.dicom_node.programs import NodeProcess
 from tests.unit.dicom_node.arrivals import write
 
@@ -40,7 +40,8 @@ def test_study_that_fits_no_rule_is_set_aside_and_says_why(tmp_path: Path) -> No
         assert (aside.state, aside.reason) == (StudyState.NOT_APPLICABLE, Reason.NO_RULE)
         assert history["1.2.2"][-1].detail == "not chest: body part is HEAD, not CHEST"
         assert database.jobs.of_study("1.2.2") == []
-        assert [job.state for job in database.jobs.of_study("1.2.1")] == [JobState.QUEUED]
+        (job,) = database.jobs.of_study("1.2.1")
+        assert (job.state, job.priority) == (JobState.QUEUED, Priority.STAT)
         (routed,) = [event for event in history["1.2.1"] if event.state == "routed"]
         assert routed.detail == "rule chest: body part CHEST fits CHEST; calling ae DCMSEND fits DCMSEND"
     finally:

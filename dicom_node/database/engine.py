@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import DDL, Connection, insert, inspect, select, update
 from sqlalchemy.schema import CreateColumn
 
+from dicom_node.database.catalogue import CatalogueRepository
 from dicom_node.database.commitments import CommitmentRepository
 from dicom_node.database.connections import Clock, Connections, connect, utc_now
 from dicom_node.database.decisions import DecisionRepository
@@ -41,6 +42,7 @@ class Database:
     refusals: RefusalRepository
     events: EventRepository
     tokens: TokenRepository
+    catalogue: CatalogueRepository
 
     def close(self) -> None:
         self.connections.engine.dispose()
@@ -78,6 +80,7 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
         refusals=RefusalRepository(connections),
         events=EventRepository(connections),
         tokens=TokenRepository(connections),
+        catalogue=CatalogueRepository(connections),
     )
 
 

@@ -18,8 +18,14 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
 from dicom_node.access_token import Scope
+from dicom_node.database.catalogue import Level
 from dicom_node.errors import NodeError, RequestError
 from dicom_node.web.access import Claim, Gate
+from dicom_node.web.frames import frames
+from dicom_node.web.metadata import bulk_data, metadata
+from dicom_node.web.rendered import rendered
+from dicom_node.web.retrieve import retrieve
+from dicom_node.web.search import search
 from dicom_node.web.service import ROOT, Service
 from dicom_node.web.store_request import store
 
@@ -31,10 +37,23 @@ Endpoint = Callable[[Service, Request, str], Awaitable[Response]]
 _STUDY = "/studies/{study}"
 _SERIES = f"{_STUDY}/series/{{series}}"
 _INSTANCE = f"{_SERIES}/instances/{{instance}}"
+_FRAMES = f"{_INSTANCE}/frames/{{frames}}"
+_PLACES = (_STUDY, _SERIES, _INSTANCE)
 
 TRANSACTIONS: Final[tuple[tuple[str, str, Scope, Endpoint], ...]] = (
     ("POST", "/studies", Scope.STORE, store),
     ("POST", _STUDY, Scope.STORE, store),
+    ("GET", "/studies", Scope.READ, partial(search, Level.STUDY)),
+    ("GET", "/series", Scope.READ, partial(search, Level.SERIES)),
+    ("GET", "/instances", Scope.READ, partial(search, Level.INSTANCE)),
+    ("GET", f"{_STUDY}/series", Scope.READ, partial(search, Level.SERIES)),
+    ("GET", f"{_STUDY}/instances", Scope.READ, partial(search, Level.INSTANCE)),
+    ("GET", f"{_SERIES}/instances", Scope.READ, partial(search, Level.INSTANCE)),
+    *(("GET", place, Scope.READ, retrieve) for place in _PLACES),
+    *(("GET", f"{place}/metadata", Scope.READ, metadata) for place in _PLACES),
+    *(("GET", f"{place}/rendered", Scope.READ, rendered) for place in (_INSTANCE, _FRAMES)),
+    ("GET", _FRAMES, Scope.READ, frames),
+    ("GET", f"{_INSTANCE}/bulkdata/{{path:path}}", Scope.READ, bulk_data),
 )
 """Method, path, what a token must allow, and what answers."""
 

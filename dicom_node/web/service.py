@@ -1,8 +1,9 @@
 """What all transactions of the DICOMweb server share: store, index, settings and links to itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from threading import Semaphore
 from typing import Final
 
 from starlette.requests import Request
@@ -12,10 +13,12 @@ from dicom_node.errors import RequestError
 from dicom_node.intake import Intake
 from dicom_node.storage import InstanceStore
 from dicom_node.uids import is_uid
+from dicom_node.web.headers import Headers
 from dicom_node.web.settings import Web
 
 ROOT: Final = "/dicom-web"
 """Path of the service."""
+MOST_DECODED_AT_ONCE: Final = 2
 JSON: Final = "application/dicom+json"
 
 
@@ -27,6 +30,9 @@ class Service:
     database: Database
     store: InstanceStore
     intake: Intake
+    headers: Headers = field(default_factory=Headers)
+    decoding: Semaphore = field(default_factory=lambda: Semaphore(MOST_DECODED_AT_ONCE))
+    """To be held by whoever has all pixels of an instance in memory."""
 
     def url(self, request: Request, path: str = "") -> str:
         """Make a link to a path below the service, as clients see it."""

@@ -37,8 +37,8 @@ def _overview() -> Chapter:
             ("Study Root Query/Retrieve: FIND, GET, MOVE", "yes", "no"),
             ("Storage Commitment Push Model", "yes", "yes"),
             ("Modality Worklist, MPPS, Print", "no", "no"),
-            ("DICOMweb: QIDO-RS and WADO-RS, for priors", "yes", "no"),
-            ("DICOMweb: STOW-RS", "no", "no"),
+            ("DICOMweb: QIDO-RS and WADO-RS", "yes", "yes"),
+            ("DICOMweb: STOW-RS", "no", "yes"),
         ),
     )
     return chapter

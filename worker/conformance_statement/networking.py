@@ -28,6 +28,7 @@ from dicom_node.storage_commitment.providing import LONGEST_DELAY_S as LONGEST_R
 from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from structured_reports.products import PRODUCTS
 from worker.conformance_statement.configuration import configuration
+from worker.conformance_statement.dicomweb import origin_server
 from worker.conformance_statement.markdown import Chapter, named
 from worker.settings import DELIVERY_PATIENCE
 
@@ -53,6 +54,7 @@ def networking() -> Chapter:
     _delivery(chapter)
     _proof(chapter)
     _query_retrieve(chapter)
+    origin_server(chapter)
     chapter.section("3", "Network interfaces")
     chapter.say("TCP/IP over whatever the operating system offers; IPv4 and IPv6. No modem, no OSI stack.")
     configuration(chapter)
@@ -71,6 +73,7 @@ def _implementation_model(chapter: Chapter) -> None:
                 "a report of commitment is due",
                 "C-ECHO, C-STORE, N-ACTION, N-EVENT-REPORT",
             ),
+            ("NODE", "`medversa-node web`", "never", "STOW-RS, QIDO-RS, WADO-RS"),
             ("DELIVERY", "`medversa-node worker`", "results are stored, or a retry is due", "nothing"),
             ("PRIORS", "`medversa-node worker`", "a complete study is about to be read", "nothing"),
             ("OPERATOR", "`doctor`, `send`, `results show`", "a person runs the command", "nothing"),

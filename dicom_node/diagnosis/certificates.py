@@ -25,12 +25,14 @@ _BY_CODE: Final[dict[int, Fault]] = {
 """Errors of OpenSSL's verification (X509_V_ERR_…); any other is one of trust."""
 
 
-def server_certificate_check(name: str, host: str, port: int, context: ssl.SSLContext) -> Check:
-    """Shake hands with a server and judge its certificate by `context`."""
+def server_certificate_check(
+    name: str, host: str, port: int, context: ssl.SSLContext, *, named: str = ""
+) -> Check:
+    """Shake hands with a server and judge its certificate by `context`; it bears `named`, else its host."""
     try:
         with (
             socket.create_connection((host, port), timeout=LONGEST_WAIT_S) as plain,
-            context.wrap_socket(plain, server_hostname=host) as connection,
+            context.wrap_socket(plain, server_hostname=named or host) as connection,
         ):
             shown = connection.getpeercert()
             if not shown:

@@ -1,6 +1,7 @@
 """Checks of destinations and query/retrieve peers: what stands between us and an answer of theirs."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -8,15 +9,18 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
+from dicom_node.diagnosis.certificates import server_certificate_check
 from dicom_node.diagnosis.faults import Check, Fault, faulty, fine
 from dicom_node.diagnosis.moving import accepted, move_check
 from dicom_node.diagnosis.reach import LONGEST_WAIT_S, not_reached
 from dicom_node.errors import Absence, NodeError, UnreachableError
+from dicom_node.modality_settings import Modality
 from dicom_node.priors.query_retrieve import FIND, GET, MOVE, PENDING
 from dicom_node.result_classes import SENT
 from dicom_node.scu import Peer, associated, identifier
 from dicom_node.settings import Destination, NodeSettings, QueryRetrieve
 from dicom_node.storage_classes import VERIFICATION
+from dicom_node.tls import TlsConnecting
 
 NATIVE: Final[list[str | UID]] = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 _FAULTS: Final[dict[Absence, Fault]] = {
@@ -52,6 +56,13 @@ def query_retrieve_checks(peer: QueryRetrieve, settings: NodeSettings) -> Iterat
         yield move_check(hasty, settings)
 
 
+def modality_checks(modality: Modality) -> Iterator[Check]:
+    """Check one sender that is told what the node keeps of it: it answers where reports go."""
+    hasty = modality.model_copy(update={"timeout_s": min(modality.timeout_s, LONGEST_WAIT_S)})
+    for check in _asked(hasty, [], lambda _: iter(())):
+        yield replace(check, is_needed=False)
+
+
 def _asked(peer: Peer, contexts: list[PresentationContext], steps: AskStep) -> Iterator[Check]:
     """Connect, associate and go through `steps`, until one tells why there is nothing more to ask."""
     name = f"peer {peer.name}"
@@ -60,6 +71,13 @@ def _asked(peer: Peer, contexts: list[PresentationContext], steps: AskStep) -> I
         yield lost
         return
     try:
+        if peer.tls is not None:
+            tls = TlsConnecting(peer.tls, peer.host)
+            where = (peer.host, peer.port or 0)
+            shown = server_certificate_check(f"{name}, certificate", *where, tls.context, named=tls.peer_name)
+            yield shown
+            if shown.is_needed and not shown.is_ok:
+                return
         with associated(peer, [build_context(VERIFICATION), *contexts]) as association:
             yield _echo(name, peer, association)
             yield from steps(association)

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from dicom_node.diagnosis.certificates import own_certificate_check
 from dicom_node.diagnosis.clocks import clock_checks
-from dicom_node.diagnosis.dicom_peers import destination_checks, query_retrieve_checks
+from dicom_node.diagnosis.dicom_peers import destination_checks, modality_checks, query_retrieve_checks
 from dicom_node.diagnosis.faults import Check, Fault, faulty
 from dicom_node.diagnosis.machine import folder_check, machine_checks, tool_checks
 from dicom_node.diagnosis.web_peers import web_checks
@@ -44,6 +44,8 @@ def checks(settings: NodeSettings) -> Iterator[Check]:
         yield faulty("destinations", Fault.NO_DESTINATION, is_needed=False)
     for peer in settings.query_retrieve:
         yield from query_retrieve_checks(peer, settings)
+    for modality in settings.modalities:
+        yield from modality_checks(modality)
     for kind, peers in (("dicomweb", settings.dicomweb), ("orthanc", settings.orthanc)):
         for server in peers:
             yield from web_checks(kind, server)

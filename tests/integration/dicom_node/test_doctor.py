@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.uid import DigitalXRayImageStorageForPresentation
@@ -13,11 +14,14 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation
 from dicom_node.database.connections import utc_now
 from dicom_node.diagnosis.certificates import own_certificate_check
 from dicom_node.diagnosis.clocks import clock_checks
-from dicom_node.diagnosis.dicom_peers import destination_checks, query_retrieve_checks
+from dicom_node.diagnosis.dicom_peers import destination_checks, modality_checks, query_retrieve_checks
 from dicom_node.diagnosis.faults import Check, Fault
 from dicom_node.diagnosis.machine import machine_checks
 from dicom_node.diagnosis.web_peers import web_checks
+from dicom_node.modality_settings import Modality
 from dicom_node.settings import Destination, NodeSettings, QueryRetrieve, WebPeer
+from dicom_node.tls import Tls
+from tests.certificates import Authority, Identity
 from tests.integration.dicom_node.programs import (
     ENVIRONMENT,
     PLUGINS,
@@ -28,7 +32,7 @@ from tests.integration.dicom_node.programs import (
     run,
     wait_until_listening,
 )
-from tests.integration.dicom_node.tls_front import issued, over_tls
+from tests.integration.dicom_node.tls_front import over_tls
 from tests.unit.dicom_node.arrivals import write
 
 PROGRAMS = ("Orthanc", "dcmqrscp", "storescp", "redis-server", "openssl")
@@ -285,35 +289,73 @@ def test_page_that_a_web_server_shows_everywhere_is_no_dicomweb(locked: OrthancP
     ]
 
 
-def test_certificate_of_a_server_in_each_state(tmp_path: Path, strict: OrthancProcess) -> None:
-    good, other = issued(tmp_path, "good", 365), issued(tmp_path, "other", 365)
-    expired, soon = issued(tmp_path, "expired", -1), issued(tmp_path, "soon", 7)
-    elsewhere = issued(tmp_path, "elsewhere", 365, "DNS:pacs.example")
-    states = {
-        "good": (good, good, []),
-        "expired": (expired, expired, [Fault.CERTIFICATE_EXPIRED]),
-        "soon": (soon, soon, [Fault.CERTIFICATE_EXPIRES]),
-        "strange": (good, other, [Fault.CERTIFICATE_UNTRUSTED]),
-        "elsewhere": (elsewhere, elsewhere, [Fault.CERTIFICATE_OTHER_HOST]),
-    }
-    for name, (certificate, ca_file, expected) in states.items():
-        with over_tls(certificate, strict.url) as url:
-            assert faults(web_checks("orthanc", web(url, ca_file=ca_file))) == expected, name
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority") / "ca")
+
+
+YEAR, PAST, WEEK = (-1, 365), (-9, -1), (-1, 7)
+"""Days of validity, from now."""
+CERTIFICATES: dict[str, tuple[dict[str, Any], list[Fault]]] = {
+    "good": ({"days": YEAR}, []),
+    "expired": ({"days": PAST}, [Fault.CERTIFICATE_EXPIRED]),
+    "future": ({"days": (1, 365)}, [Fault.CERTIFICATE_NOT_YET_VALID]),
+    "soon": ({"days": WEEK}, [Fault.CERTIFICATE_EXPIRES]),
+    "elsewhere": ({"days": YEAR, "host": "DNS:pacs.example"}, [Fault.CERTIFICATE_OTHER_HOST]),
+}
+
+
+@pytest.mark.parametrize("state", CERTIFICATES)
+def test_certificate_of_a_web_server(authority: Authority, strict: OrthancProcess, state: str) -> None:
+    how, expected = CERTIFICATES[state]
+    with over_tls(authority.issue(f"web {state}", **how), strict.url) as url:
+        assert faults(web_checks("orthanc", web(url, ca_file=authority.certificate))) == expected
+
+
+def test_certificate_that_nobody_vouches_for(
+    authority: Authority, strict: OrthancProcess, tmp_path: Path
+) -> None:
+    other = Authority(tmp_path / "other")
+    with over_tls(authority.issue("strange", days=YEAR), strict.url) as url:
+        assert faults(web_checks("orthanc", web(url, ca_file=other.certificate))) == [
+            Fault.CERTIFICATE_UNTRUSTED
+        ]
+
+
+def test_server_without_tls_where_it_is_expected(strict: OrthancProcess) -> None:
     assert faults(web_checks("orthanc", web(strict.url.replace("http:", "https:")))) == [Fault.TLS]
 
 
-def test_certificate_of_our_own_in_each_state(tmp_path: Path) -> None:
-    good, other = issued(tmp_path, "good", 365), issued(tmp_path, "other", 365)
-    expired, soon = issued(tmp_path, "expired", -1), issued(tmp_path, "soon", 7)
+@pytest.mark.parametrize("state", CERTIFICATES)
+def test_certificate_of_a_peer_in_dicom(authority: Authority, tmp_path: Path, state: str) -> None:
+    how, expected = CERTIFICATES[state]
+    theirs, ours = authority.issue(f"peer {state}", **how), authority.issue("ours", days=YEAR)
+    tls = Tls(certificate_file=ours.certificate, key_file=ours.key, ca_file=authority.certificate)
+    port = free_port()
+    files = ("+tls", str(theirs.key), str(theirs.certificate), "+cf", str(authority.certificate))
+    with listening(port, "storescp", *files, "--output-directory", str(tmp_path), str(port)):
+        assert faults(destination_checks(pacs(port, tls=tls))) == expected
+        assert faults(destination_checks(pacs(port))) == [Fault.NO_DICOM]
 
-    def fault(certificate: Path, key: Path) -> Fault | None:
-        return own_certificate_check("certificate", certificate, key).fault
 
-    assert fault(good, good) is None
-    assert fault(expired, expired) is Fault.CERTIFICATE_EXPIRED
-    assert fault(soon, soon) is Fault.CERTIFICATE_EXPIRES
-    assert fault(good, other) is Fault.CERTIFICATE_UNREADABLE
-    assert fault(tmp_path / "none", good) is Fault.CERTIFICATE_UNREADABLE
+def test_certificate_of_our_own(authority: Authority, tmp_path: Path) -> None:
+    def fault(own: Identity, key: Path | None = None) -> Fault | None:
+        return own_certificate_check("certificate", own.certificate, key or own.key).fault
+
+    good = authority.issue("own good", days=YEAR)
+    assert fault(good) is None
+    assert fault(authority.issue("own expired", days=PAST)) is Fault.CERTIFICATE_EXPIRED
+    assert fault(authority.issue("own soon", days=WEEK)) is Fault.CERTIFICATE_EXPIRES
+    assert fault(good, authority.issue("own other").key) is Fault.CERTIFICATE_UNREADABLE
+    assert fault(good, tmp_path / "none") is Fault.CERTIFICATE_UNREADABLE
+
+
+def test_sender_that_is_told_what_is_kept(tmp_path: Path) -> None:
+    there = Modality(name="CT1", ae_title="CT1", port=free_port())
+    with listening(there.port, "storescp", "--output-directory", str(tmp_path), str(there.port)):
+        assert faults(modality_checks(there)) == []
+    (gone,) = modality_checks(there)
+    assert (gone.fault, gone.is_needed) == (Fault.NOTHING_LISTENS, False)
 
 
 # This machine

@@ -6,6 +6,9 @@ from dicom_node.study import Reason
 
 WHAT_TO_DO: Final[dict[Reason, str]] = {
     Reason.QUIET_PERIOD: "nothing",
+    Reason.ALL_ARRIVED: "nothing",
+    Reason.INCOMPLETE: "route all images of a study here, or do not announce the others; late ones are read",
+    Reason.LIMIT_REACHED: "find out which procedure step was never ended; raise completion.limit_s if needed",
     Reason.LATE_INSTANCE: "nothing; raise quiet_period_s if it happens often",
     Reason.NO_IMAGES: "nothing; route only CR, DX, CT, SC and photographs here",
     Reason.NO_RULE: "nothing, or add a rule; `medversa-node plan STUDY` says why none fits",

@@ -6,6 +6,13 @@ from functools import partial
 from pydicom import Dataset
 from pynetdicom import evt
 
+from dicom_node.announcements import (
+    INSTANCE_AVAILABILITY,
+    PERFORMED_PROCEDURE_STEP,
+    take_availability,
+    take_new_step,
+    take_step_change,
+)
 from dicom_node.database.engine import Database
 from dicom_node.dimse_status import NO_SUCH_CLASS
 from dicom_node.settings import NodeSettings
@@ -47,6 +54,9 @@ def services_of(settings: NodeSettings, database: Database) -> NormalizedService
     return NormalizedServices(
         {
             (evt.EVT_N_ACTION, STORAGE_COMMITMENT): partial(take_request, database, settings.modalities),
+            (evt.EVT_N_CREATE, INSTANCE_AVAILABILITY): partial(take_availability, database),
+            (evt.EVT_N_CREATE, PERFORMED_PROCEDURE_STEP): partial(take_new_step, database),
+            (evt.EVT_N_SET, PERFORMED_PROCEDURE_STEP): partial(take_step_change, database),
             (evt.EVT_N_EVENT_REPORT, STORAGE_COMMITMENT): partial(take_report, database),
         }
     )

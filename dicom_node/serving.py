@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from dicom_node.callers import is_known_address
-from dicom_node.completion import is_complete
+from dicom_node.completing import StudyCompleter
 from dicom_node.database.engine import Database, open_database
 from dicom_node.dispatch import Dispatcher
 from dicom_node.errors import AlreadyServedError, StorageError
@@ -18,12 +18,9 @@ from dicom_node.receivers.crew import Crew
 from dicom_node.receivers.front import Front
 from dicom_node.receivers.registrar import Registrar
 from dicom_node.receivers.visits import Visits
-from dicom_node.routing import why_not_applicable
-from dicom_node.rules.plan import plan_of
 from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore
 from dicom_node.storage_commitment.providing import CommitmentReporter
-from dicom_node.study import Priority, Reason, Study
 from dicom_node.tls import TlsListening
 
 logger = logging.getLogger(__name__)
@@ -81,6 +78,7 @@ class NodeService:
         self._stop = threading.Event()
         self._due = threading.Event()
         """Set when a job is due before the next sweep."""
+        self._completer = StudyCompleter(settings, self.database, self._visits.bring, self._due.set)
 
     def run(self) -> None:
         """Serve until `stop`; everything answered with success before that is kept.
@@ -93,8 +91,12 @@ class NodeService:
         dispatching = threading.Thread(target=self._dispatch, name="dispatch")
         dispatching.start()
         reporter = CommitmentReporter(self._settings.modalities, self.database)
-        reporting = threading.Thread(target=reporter.run, args=(self._stop,), name="commitment")
-        reporting.start()
+        others = [
+            threading.Thread(target=reporter.run, args=(self._stop,), name="commitment"),
+            threading.Thread(target=self._completer.count, args=(self._stop,), name="counting"),
+        ]
+        for thread in others:
+            thread.start()
         try:
             self._watch()
         finally:
@@ -103,7 +105,8 @@ class NodeService:
             self._close_door()
             self._due.set()
             dispatching.join()
-            reporting.join()
+            for thread in others:
+                thread.join()
             self.store.spool.close()
             self.database.close()
             self._lock.close()
@@ -137,7 +140,7 @@ class NodeService:
         ticks_per_sweep = round(SWEEP_SPOOL_EVERY_S / tick_s)
         for tick in itertools.count():
             try:
-                self.complete_studies()
+                self._completer.complete_studies()
                 if tick % ticks_per_sweep == 0:
                     self._sweep_spool()
             except StorageError:
@@ -153,29 +156,3 @@ class NodeService:
             except StorageError:
                 logger.exception("the index cannot be used; trying again")
             self._due.wait(SWEEP_EVERY_S)
-
-    def complete_studies(self) -> None:
-        """Close every study that is complete and send its job, or say why it has none."""
-        now = self.database.connections.now()
-        for study in self.database.studies.receiving():
-            is_open = self._visits.bring(study.study_instance_uid)
-            quiet_period_s = self._settings.node.quiet_period_s
-            if is_complete(study.last_received_at, now, quiet_period_s, is_open=is_open):
-                self._complete(study)
-
-    def _complete(self, study: Study) -> None:
-        instances = self.database.instances.of_study(study.study_instance_uid)
-        reason = why_not_applicable(instances)
-        plan = plan_of(instances, () if reason is not None else self._settings.rules)
-        reason = reason or plan.reason
-        if reason is not None:
-            self.database.studies.set_aside(study, reason, plan.why)
-            return
-        wanted = plan.rule.priority if plan.rule is not None else None
-        priority = Priority.ROUTINE if wanted is None else Priority(wanted)
-        job_id = self.database.studies.complete(study, Reason.QUIET_PERIOD, priority)
-        if job_id is not None:
-            if plan.rule is not None:
-                self.database.events.note(study.study_instance_uid, "routed", plan.why, job_id=job_id)
-            logger.info("study complete", extra={"job_id": job_id, "instances": study.instance_count})
-            self._due.set()

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from dicom_node.callers import Caller
+from dicom_node.completion_settings import Completion
 from dicom_node.errors import SettingsError
 from dicom_node.modality_settings import Modality
 from dicom_node.proof_settings import ProofOfDelivery
@@ -227,6 +228,8 @@ class NodeSettings(Section):
     """The node itself."""
     web: Web = Web()
     """Its DICOMweb server."""
+    completion: Completion = Completion()
+    """When a study is complete."""
     broker: Broker = Broker()
     """The queue."""
     destinations: tuple[Destination, ...] = ()
@@ -264,6 +267,12 @@ class NodeSettings(Section):
         for name in self.priors.sources:
             if name not in known:
                 raise ValueError(f"priors.sources names {name}; there are {', '.join(known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _counting_archive_is_known(self) -> Self:
+        if self.completion.count_at not in ("", *(peer.name for peer in self.query_retrieve)):
+            raise ValueError(f"completion.count_at names {self.completion.count_at}, no query_retrieve")
         return self
 
     @model_validator(mode="after")

@@ -79,6 +79,9 @@ class Reason(StrEnum):
     """Why something is where it is; `docs` says what an operator can do about each."""
 
     QUIET_PERIOD = "no new instance for the quiet period"
+    ALL_ARRIVED = "everything that was announced has arrived"
+    INCOMPLETE = "images that exist elsewhere have not come: read without them"
+    LIMIT_REACHED = "the longest wait for a study is over"
     LATE_INSTANCE = "instances arrived after the study was complete: new revision"
     NO_IMAGES = "the study holds no image that the node reads"
     NO_RULE = "no rule of the configuration fits the study"

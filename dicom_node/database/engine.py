@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import DDL, Connection, insert, inspect, select, update
 from sqlalchemy.schema import CreateColumn
 
+from dicom_node.database.announcements import AnnouncementRepository
 from dicom_node.database.catalogue import CatalogueRepository
 from dicom_node.database.commitments import CommitmentRepository
 from dicom_node.database.connections import Clock, Connections, connect, utc_now
@@ -36,6 +37,7 @@ class Database:
     deliveries: DeliveryRepository
     proofs: ProofRepository
     commitments: CommitmentRepository
+    announcements: AnnouncementRepository
     decisions: DecisionRepository
     interventions: InterventionRepository
     withdrawals: WithdrawalRepository
@@ -74,6 +76,7 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
         deliveries=DeliveryRepository(connections),
         proofs=ProofRepository(connections),
         commitments=CommitmentRepository(connections),
+        announcements=AnnouncementRepository(connections),
         decisions=DecisionRepository(connections),
         interventions=InterventionRepository(connections),
         withdrawals=WithdrawalRepository(connections),

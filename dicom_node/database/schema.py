@@ -20,9 +20,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """2 added holds and decisions, 3 withdrawals, 4 proofs and tokens, 5 commitments,
-6 lanes of jobs.
+6 lanes of jobs, 7 announcements.
 
 Tables and columns that are missing are made when an index is opened; so a new column of a table that was
 published before may be null or has a `server_default`."""
@@ -171,6 +171,34 @@ commitments = Table(
     Column("attempts", Integer, nullable=False),
     Column("reported_at", UtcTime),
     Index("commitments_by_peer", "ae_title", "reported_at"),
+)
+
+performed_steps = Table(
+    "performed_steps",
+    metadata,
+    Column("step_uid", Uid, primary_key=True),
+    Column("study_instance_uid", Uid, primary_key=True),
+    Column("status", String(16), nullable=False),
+    Index("performed_steps_by_study", "study_instance_uid"),
+)
+
+announced_images = Table(
+    "announced_images",
+    metadata,
+    Column("study_instance_uid", Uid, primary_key=True),
+    Column("sop_instance_uid", Uid, primary_key=True),
+    Column("series_instance_uid", Uid, nullable=False),
+)
+
+quiet_gaps = Table(
+    "quiet_gaps",
+    metadata,
+    Column("study_instance_uid", Uid, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("ae_title", String(16), nullable=False),
+    Column("gap_ms", BigInteger, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index("quiet_gaps_by_source", "ae_title", "at"),
 )
 
 holds = Table(

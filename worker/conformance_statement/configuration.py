@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from dicom_node.callers import Caller
+from dicom_node.completion_settings import Completion
 from dicom_node.modality_settings import Modality
 from dicom_node.proof_settings import ProofOfDelivery
 from dicom_node.rules.settings import Rule
@@ -28,6 +29,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[web]": Web,
     "[[node.callers]]": Caller,
     "[tls]": Tls,
+    "[completion]": Completion,
     "[broker]": Broker,
     "[[destinations]]": Destination,
     "[destinations.proof]": ProofOfDelivery,

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from dicom_node.announcements import INSTANCE_AVAILABILITY, PERFORMED_PROCEDURE_STEP
+from dicom_node.completion import MOST_PATIENCE
+from dicom_node.completion_settings import Completion
 from dicom_node.content_digest import COERCIBLE
 from dicom_node.dimse_status import PROCESSING_FAILURE, QUARANTINED_WITH, REFUSED_WITH
 from dicom_node.instance_look_up import RESULT_CLASSES
@@ -33,7 +36,7 @@ from worker.conformance_statement.markdown import Chapter, named
 from worker.settings import DELIVERY_PATIENCE
 
 NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
-NODE_ACCEPTS = "C-ECHO, C-STORE, N-ACTION, N-EVENT-REPORT"
+NODE_ACCEPTS = "C-ECHO, C-STORE, N-ACTION, N-CREATE, N-SET, N-EVENT-REPORT"
 _UID = ("SOP class", "UID")
 
 
@@ -109,6 +112,7 @@ def _node_acceptor(chapter: Chapter) -> None:
     chapter.section("2.1.2", "Statuses of C-STORE")
     chapter.table(("status", "what becomes of the instance", "reason"), _statuses())
     _commitment(chapter)
+    _announcements(chapter)
 
 
 def _commitment(chapter: Chapter) -> None:
@@ -124,6 +128,41 @@ def _commitment(chapter: Chapter) -> None:
         "of its request, if that is still there.",
     )
     chapter.table(("Failure Reason", "meaning", "when"), _failures())
+
+
+def _announcements(chapter: Chapter) -> None:
+    chapter.section("2.1.4", "NODE: Instance Availability Notification and MPPS as SCP")
+    chapter.table(
+        (*_UID, "role"),
+        ((named(uid), uid, "SCP") for uid in (INSTANCE_AVAILABILITY, PERFORMED_PROCEDURE_STEP)),
+    )
+    chapter.say(
+        "Used to know when a study is complete; kept, never forwarded. Of a notification (N-CREATE) Study",
+        "Instance UID and the references to instances are read; what is UNAVAILABLE or of a class that is",
+        "not read is left out. Of a step (N-CREATE, N-SET) status, Study Instance UIDs of Scheduled Step",
+        "Attributes Sequence and the Referenced Image Sequences are read. N-GET and N-EVENT-REPORT are not",
+        "supported.",
+    )
+    chapter.table(
+        ("status", "when"),
+        (
+            ("0x0106", "a status that does not exist, a first status other than IN PROGRESS, an illegal UID"),
+            ("0x0110", "N-SET of a step that has ended"),
+            ("0x0111", "N-CREATE of a step that is known"),
+            ("0x0112", "N-SET of an unknown step"),
+            ("0x0117", "N-CREATE of a step without a SOP Instance UID"),
+            ("0x0120", "without Study Instance UID or status"),
+        ),
+    )
+    completion = Completion()
+    chapter.say(
+        f"A study is complete {completion.settled_s:g} s (`completion.settled_s`) after its last instance if",
+        "everything announced is here, no step is in progress and no association that brought part of it is",
+        "open; without announcement after `quiet_period_s`, or what was learned from the source. Images that",
+        "were announced, or that `completion.count_at` counts, and have not come are waited for",
+        f"{MOST_PATIENCE} quiet periods, a step in progress {completion.limit_s:g} s (`completion.limit_s`).",
+        "What comes later makes a new revision, whose report names the former one as predecessor.",
+    )
 
 
 def _failures() -> Iterator[tuple[str, str, str]]:

@@ -1,0 +1,129 @@
+"""Closes studies that are complete, by all signals together, and makes their jobs."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+
+from dicom_node.archive_counts import ArchiveCounts, images_at
+from dicom_node.completion import Patience, Signals, completed_by, learned_quiet_s, longest_gap_s
+from dicom_node.database.engine import Database
+from dicom_node.routing import why_not_applicable
+from dicom_node.rules.plan import plan_of
+from dicom_node.settings import NodeSettings
+from dicom_node.study import Instance, Priority, Reason, Study
+
+logger = logging.getLogger(__name__)
+
+
+class StudyCompleter:
+    """Looks at every study that is arriving, again and again."""
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        database: Database,
+        is_open: Callable[[str], bool],
+        on_job: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._is_open = is_open
+        self._on_job = on_job
+        self._source_of: dict[str, str] = {}
+        archive = next((p for p in settings.query_retrieve if p.name == settings.completion.count_at), None)
+        self._counts = (
+            None
+            if archive is None
+            else ArchiveCounts(partial(images_at, archive), settings.node.quiet_period_s)
+        )
+
+    def count(self, stop: threading.Event) -> None:
+        """Ask the configured archive for counts until told to stop."""
+        if self._counts is not None:
+            self._counts.run(stop)
+
+    def complete_studies(self) -> None:
+        """Close every study that is complete and make its job, or say why it has none."""
+        now = self._database.connections.now()
+        for study in self._database.studies.receiving():
+            quiet_s = (now - study.last_received_at).total_seconds()
+            if quiet_s < min(self._settings.completion.settled_s, self._settings.node.quiet_period_s):
+                continue
+            signals = self._signals(study)
+            reason = completed_by(signals, now, self._patience(study))
+            if reason is not None:
+                self._complete(study, reason, signals)
+
+    def _signals(self, study: Study) -> Signals:
+        uid = study.study_instance_uid
+        so_far = self._database.announcements.so_far(study)
+        now, last = self._database.connections.now(), study.last_received_at
+        return Signals(
+            began_at=so_far.began_at,
+            last_received_at=last,
+            is_open=self._is_open(uid),
+            is_in_progress=so_far.is_in_progress,
+            is_announced=so_far.is_announced,
+            missing=so_far.missing,
+            counted=None if self._counts is None else self._counts.of(uid, now, last),
+            received=so_far.received,
+        )
+
+    def _patience(self, study: Study) -> Patience:
+        completion, configured_s = self._settings.completion, self._settings.node.quiet_period_s
+        quiet_s = configured_s
+        if completion.learn:
+            gaps = self._database.announcements.gaps_s(self._source(study))
+            quiet_s = learned_quiet_s(
+                gaps,
+                configured_s,
+                shortest_s=completion.shortest_quiet_s,
+                longest_s=completion.longest_quiet_s,
+            )
+        return Patience(quiet_s, completion.settled_s, completion.limit_s)
+
+    def _source(self, study: Study) -> str:
+        uid = study.study_instance_uid
+        if uid not in self._source_of:
+            self._source_of[uid] = source_of(self._database.instances.of_study(uid))
+        return self._source_of[uid]
+
+    def _complete(self, study: Study, reason: Reason, signals: Signals) -> None:
+        uid = study.study_instance_uid
+        instances = self._database.instances.of_study(uid)
+        why_not = why_not_applicable(instances)
+        plan = plan_of(instances, () if why_not is not None else self._settings.rules)
+        why_not = why_not or plan.reason
+        if why_not is not None:
+            self._database.studies.set_aside(study, why_not, plan.why)
+            return
+        wanted = plan.rule.priority if plan.rule is not None else None
+        priority = Priority.ROUTINE if wanted is None else Priority(wanted)
+        job_id = self._database.studies.complete(study, reason, priority)
+        if job_id is None:
+            return
+        if plan.rule is not None:
+            self._database.events.note(uid, "routed", plan.why, job_id=job_id)
+        if signals.awaited:
+            self._database.events.note(uid, "incomplete", f"{signals.awaited} images have not come")
+        gap_s = longest_gap_s(instance.received_at for instance in instances)
+        self._database.announcements.remember_gap(study, self._source(study), gap_s)
+        self._source_of.pop(uid, None)
+        if self._counts is not None:
+            self._counts.forget(uid)
+        logger.info("study complete", extra={"job_id": job_id, "instances": study.instance_count})
+        self._on_job()
+
+
+def source_of(instances: Sequence[Instance]) -> str:
+    """Return who sent the first instance of a study, as our file meta information says; empty if unknown."""
+    for instance in instances[:1]:
+        try:
+            return str(read_file_meta_info(instance.path).get("SourceApplicationEntityTitle") or "").strip()
+        except (OSError, InvalidDicomError, ValueError):
+            return ""
+    return ""

@@ -43,6 +43,7 @@ SUMMARIES = {
     "plan": "Show what would be done with a study by the rules, and why.",
     "prioritize": "Make a job more or less urgent.",
     "priors": "Show which earlier studies would be compared with a study, and why.",
+    "quarantine": "Show what is kept and not used; release or drop it.",
     "results": "Show results; decide about those that are held.",
     "retry": "Try a failed or cancelled job again.",
     "send": "Send DICOM files or folders by C-STORE.",

@@ -16,6 +16,7 @@ from dicom_node.database.instances import InstanceRepository
 from dicom_node.database.interventions import InterventionRepository
 from dicom_node.database.jobs import JobRepository
 from dicom_node.database.proofs import ProofRepository
+from dicom_node.database.quarantine import QuarantineRepository
 from dicom_node.database.refusals import RefusalRepository
 from dicom_node.database.results import ResultRepository
 from dicom_node.database.schema import SCHEMA_VERSION, metadata, schema_version
@@ -42,6 +43,7 @@ class Database:
     interventions: InterventionRepository
     withdrawals: WithdrawalRepository
     refusals: RefusalRepository
+    quarantine: QuarantineRepository
     events: EventRepository
     tokens: TokenRepository
     catalogue: CatalogueRepository
@@ -81,6 +83,7 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
         interventions=InterventionRepository(connections),
         withdrawals=WithdrawalRepository(connections),
         refusals=RefusalRepository(connections),
+        quarantine=QuarantineRepository(connections),
         events=EventRepository(connections),
         tokens=TokenRepository(connections),
         catalogue=CatalogueRepository(connections),

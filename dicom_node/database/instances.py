@@ -16,6 +16,7 @@ from dicom_node.database.events import record_event
 from dicom_node.database.schema import instances, jobs, refusals, results, studies
 from dicom_node.database.studies import patient_of_row
 from dicom_node.dimse_status import quarantined_with
+from dicom_node.header import Header
 from dicom_node.routing import is_for_reading
 from dicom_node.study import (
     Instance,
@@ -78,6 +79,27 @@ class InstanceRepository:
             admissions = [intake.take(arrival) for arrival in arrivals]
             intake.write()
         return admissions
+
+    def readmit(self, sop_instance_uid: SOPInstanceUID, path: Path | None) -> bool:
+        """Use an instance again that was taken out of its study; False if there is none with this file.
+
+        Its study stands as if it had just arrived.
+        """
+        query = select(instances).where(
+            instances.c.sop_instance_uid == sop_instance_uid, instances.c.path == str(path)
+        )
+        with self._connections.writing() as connection:
+            row = connection.execute(query).one_or_none()
+            if row is None or not row.quarantined:
+                return row is not None
+            now = self._connections.now()
+            arrival = Arrival(replace(instance_of_row(row), received_at=now), Header(), "")
+            intake = _Intake(connection, [arrival], now)
+            revision = intake.move(arrival.instance, arrival).revision
+            back = update(instances).where(instances.c.sop_instance_uid == sop_instance_uid)
+            connection.execute(back.values(quarantined=0, revision=revision))
+            intake.write()
+        return True
 
     def get(self, sop_instance_uid: str) -> Instance | None:
         """Return an instance, whatever its origin; None if it is not known or in quarantine."""
@@ -181,7 +203,7 @@ class _Intake:
         if uid not in self._standings:
             self._new_study(arrival, origin)
         kept = replace(instance, origin=origin)
-        standing = self._move(kept, arrival)
+        standing = self.move(kept, arrival)
         self._known[instance.sop_instance_uid] = kept
         self._new_instances.append(_instance_row(kept, arrival, standing.revision))
 
@@ -211,11 +233,11 @@ class _Intake:
         if admission.origin is not Origin.ROUTED or known.origin is not Origin.RETRIEVED:
             return
         promoted = replace(known, origin=Origin.ROUTED)
-        standing = self._move(promoted, arrival)
+        standing = self.move(promoted, arrival)
         self._known[known.sop_instance_uid] = promoted
         self._promoted.append({"uid": known.sop_instance_uid, "in_revision": standing.revision})
 
-    def _move(self, instance: Instance, arrival: Arrival) -> Standing:
+    def move(self, instance: Instance, arrival: Arrival) -> Standing:
         """Let one instance act on its study; only what was routed to us counts as receiving."""
         uid = instance.study_instance_uid
         before = self._standings[uid]

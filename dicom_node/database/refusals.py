@@ -39,19 +39,20 @@ class RefusalRepository:
         """Return everything refused or quarantined, oldest first."""
         with self._connections.reading() as connection:
             return [
-                _refusal(row) for row in connection.execute(select(refusals).order_by(refusals.c.refusal_id))
+                refusal_of_row(row)
+                for row in connection.execute(select(refusals).order_by(refusals.c.refusal_id))
             ]
 
     def of_study(self, study_instance_uid: str) -> list[Refusal]:
         """Return what of a study was refused or put into quarantine, oldest first."""
         query = select(refusals).where(refusals.c.study_instance_uid == study_instance_uid)
         with self._connections.reading() as connection:
-            return [_refusal(row) for row in connection.execute(query.order_by(refusals.c.refusal_id))]
+            return [refusal_of_row(row) for row in connection.execute(query.order_by(refusals.c.refusal_id))]
 
     def against(self, study_instance_uid: str) -> list[Refusal]:
         """Return what contradicts a study: another content under one of its UIDs, or another patient's name.
 
-        A SOP Instance UID that two studies claim contradicts both.
+        A SOP Instance UID that two studies claim contradicts both. What a person decided about is left out.
         """
         of_study = select(instances.c.sop_instance_uid).where(
             instances.c.study_instance_uid == study_instance_uid
@@ -60,6 +61,7 @@ class RefusalRepository:
             select(refusals)
             .where(
                 refusals.c.reason.in_([reason.name for reason in CONTRADICTING]),
+                refusals.c.fate.is_(None),
                 or_(
                     refusals.c.study_instance_uid == study_instance_uid,
                     refusals.c.sop_instance_uid.in_(of_study),
@@ -68,7 +70,7 @@ class RefusalRepository:
             .order_by(refusals.c.refusal_id)
         )
         with self._connections.reading() as connection:
-            return [_refusal(row) for row in connection.execute(query)]
+            return [refusal_of_row(row) for row in connection.execute(query)]
 
     def quarantine_instance(self, sop_instance_uid: SOPInstanceUID, reason: Reason, detail: str) -> None:
         """Take an instance that turned out to be unusable out of its study; its bytes stay where they are."""
@@ -99,7 +101,7 @@ class RefusalRepository:
             )
 
 
-def _refusal(row: Row[Any]) -> Refusal:
+def refusal_of_row(row: Row[Any]) -> Refusal:
     return Refusal(
         sop_instance_uid=row.sop_instance_uid,
         study_instance_uid=row.study_instance_uid,

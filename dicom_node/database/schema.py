@@ -20,9 +20,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """2 added holds and decisions, 3 withdrawals, 4 proofs and tokens, 5 commitments,
-6 lanes of jobs, 7 announcements.
+6 lanes of jobs, 7 announcements, 8 decisions about quarantine.
 
 Tables and columns that are missing are made when an index is opened; so a new column of a table that was
 published before may be null or has a `server_default`."""
@@ -243,6 +243,10 @@ refusals = Table(
     Column("sha256", String(64)),
     Column("calling_ae_title", String(16), nullable=False),
     Column("at", UtcTime, nullable=False),
+    Column("fate", String(16)),
+    Column("decided_at", UtcTime),
+    Column("decided_by", String(128)),
+    Column("why", Text),
     Index("refusals_by_instance", "sop_instance_uid"),
 )
 

@@ -10,7 +10,7 @@ from dicom_node.database.events import Event
 from dicom_node.study import Instance, Job, JobState, Origin, Refusal, StudyInstanceUID
 
 FAILURES = frozenset({JobState.FAILED, JobState.HELD})
-NOTES = frozenset({"routed", "priors", "timed"})
+NOTES = frozenset({"routed", "priors", "timed", "decided"})
 """Events that tell what was decided or done and change no state."""
 _ARRIVED = {
     Origin.ROUTED: "arrived",

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -95,11 +96,14 @@ class PostgresServer:
 
     def restart(self) -> None:
         """Stop as an administrator does, who does not wait for clients, and start again."""
+        self.stop()
+        self.start()
+
+    def stop(self) -> None:
         assert self.program is not None
         assert self.program.process is not None
-        self.program.process.send_signal(2)
+        self.program.process.send_signal(signal.SIGINT)
         self.program.process.wait(60)
-        self.start()
 
     def kill(self) -> None:
         assert self.program is not None
@@ -108,6 +112,6 @@ class PostgresServer:
     def remove(self) -> None:
         """End the server and remove the cluster."""
         if self.program is not None:
-            self.kill()
+            self.stop()
         with contextlib.suppress(OSError):
             shutil.rmtree(self.folder)

@@ -5,12 +5,15 @@ import os
 import signal
 import socket
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from functools import cached_property
 
 import torch
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import worker_process_init, worker_ready
+from celery.worker import state
 
 from dicom_node.database.engine import open_database
 from dicom_node.dispatch import QUEUES, TASKS, celery_app, send_hint
@@ -23,6 +26,8 @@ from model.registry import load_family
 from worker.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
+
+START_AGAIN_AFTER_S = 1.0
 
 
 class WorkerProcess:
@@ -93,9 +98,27 @@ def _exit_when_terminated(**_sender: object) -> None:
 
 
 def run_worker(app: Celery, stages: Sequence[Stage], concurrency: int, log_level: str) -> None:
-    """Serve the queues of some stages until the process is told to stop."""
+    """Serve the queues of some stages until the process is told to stop.
+
+    Celery ends at what it did not expect, a message that is no JSON for one. It is started again then, unless
+    it never became ready.
+    """
     queues = ",".join(QUEUES[stage] for stage in stages)
     name = "-".join(stages)
     arguments = ["worker", "--pool", "prefork", "--concurrency", str(concurrency), "--loglevel", log_level]
     arguments += ["--queues", queues, "--without-gossip", "--without-mingle"]
-    app.worker_main([*arguments, "--hostname", f"medversa-{name}@%h"])
+    ready = threading.Event()
+
+    def on_ready(**_sender: object) -> None:
+        ready.set()
+
+    worker_ready.connect(on_ready)
+    while True:
+        ready.clear()
+        app.worker_main([*arguments, "--hostname", f"medversa-{name}@%h"])
+        if state.should_stop is not None or state.should_terminate is not None:
+            return
+        if not ready.is_set():
+            raise SystemExit(1)
+        logger.error("the worker ended without being told to; it is started again")
+        time.sleep(START_AGAIN_AFTER_S)

@@ -24,7 +24,7 @@ from worker.output_profiles import profiles_of
 from worker.proving import Prover
 from worker.request import StudyPreparation, asked_for
 from worker.result_objects import Results, objects_of_job
-from worker.retry import Action, Verdict, verdict_on
+from worker.retry import EX_TEMPFAIL, Action, Verdict, breaks_process, verdict_on
 from worker.settings import DELIVERY_PATIENCE
 from worker.stopwatch import Stopwatch
 
@@ -72,8 +72,10 @@ class Pipeline:
         except SystemExit:
             self._settle(lease, Verdict(Action.WAIT, Reason.SHUT_DOWN, ""), delay_s=0)
             raise
-        except Exception as error:  # noqa: BLE001 (the task boundary: every error ends in a decision)
+        except Exception as error:
             self._settle(lease, verdict_on(error))
+            if breaks_process(error):
+                raise SystemExit(EX_TEMPFAIL) from error
         logger.info("job left", extra={**extra, **watch.as_extra()})
 
     def run(self, lease: Lease, watch: Stopwatch) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+import torch
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy.exc import OperationalError
 
@@ -50,8 +51,22 @@ RULES: tuple[tuple[type[BaseException], Action, Reason], ...] = (
     (ReportError, Action.FAIL, Reason.WRITER_ERROR),
     (SoftTimeLimitExceeded, Action.RETRY, Reason.TIMEOUT),
     (MemoryError, Action.RETRY, Reason.MODEL_ERROR),
+    (torch.OutOfMemoryError, Action.RETRY, Reason.MODEL_ERROR),
+    (torch.AcceleratorError, Action.RETRY, Reason.MODEL_ERROR),
 )
 """First match wins, so a subclass stands before its base."""
+
+
+EX_TEMPFAIL = 75
+"""Exit status of a process that is to be replaced (sysexits.h)."""
+
+
+def breaks_process(error: BaseException) -> bool:
+    """Say whether nothing works in this process after `error`: an accelerator's context does not recover.
+
+    The reading counts as an attempt all the same, since it may be what the study does to every device.
+    """
+    return isinstance(error, torch.AcceleratorError)
 
 
 def verdict_on(error: BaseException) -> Verdict:

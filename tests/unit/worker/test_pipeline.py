@@ -1,19 +1,23 @@
 """One study through real store, real index and real writers; only the model is a fake."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from pydicom import dcmread
 
-from dicom_node.study import JobState, Reason
+from dicom_node.study import JobState, Reason, Stage
 from model.errors import WeightsError
 from model.families.family import Family
+from model.reader import Reader
+from model.reading import Modality
 from model.vocabulary import DEMO
+from model.volume import PlanarImage, Volume
 from tests.builders import Bench, make_bench
 from tests.driving import items_named
-from tests.fakes import FakeFamily
+from tests.fakes import FakeFamily, FakeSight
 from worker.demo.phantom_studies import WrittenStudy
 from worker.stopwatch import Stopwatch
 
@@ -179,3 +183,53 @@ class SeveralViews(FakeFamily):
     """Taught chest studies of several views."""
 
     vocabulary = replace(DEMO, reads_every_view=True)
+
+
+class LostDevice(FakeFamily):
+    """A family whose accelerator is gone for good."""
+
+    def look(self, modality: Modality, images: Sequence[PlanarImage | Volume]) -> FakeSight:
+        raise torch.AcceleratorError("unspecified launch failure", 719)
+
+
+def test_Q16_process_whose_accelerator_is_lost_is_replaced_and_the_study_read_again(
+    tmp_path: Path, phantoms: dict[str, WrittenStudy]
+) -> None:
+    bench = make_bench(tmp_path, LostDevice)
+    job_id = bench.file(phantoms["skin lesion"].files)
+
+    with pytest.raises(SystemExit) as ended:
+        bench.pipeline.take(job_id)
+
+    job = bench.database.jobs.get(job_id)
+    bench.database.close()
+    assert ended.value.code == 75
+    assert (job.state, job.reason, job.attempts) == (JobState.QUEUED, Reason.MODEL_ERROR, 1)
+
+
+def test_job_of_a_process_that_is_told_to_end_is_given_back_uncounted(
+    bench: Bench, phantoms: dict[str, WrittenStudy]
+) -> None:
+    def told_to_end() -> Reader:
+        raise SystemExit(0)
+
+    job_id = bench.file(phantoms["skin lesion"].files)
+    with pytest.raises(SystemExit):
+        replace(bench.pipeline, reader=told_to_end).take(job_id)
+
+    job = bench.database.jobs.get(job_id)
+    assert (job.state, job.reason, job.attempts) == (JobState.QUEUED, Reason.SHUT_DOWN, 0)
+    assert bench.database.jobs.waiting(Stage.READING) == [job_id]
+
+
+def test_read_study_is_left_to_those_who_deliver(bench: Bench, phantoms: dict[str, WrittenStudy]) -> None:
+    told: list[int] = []
+    reading = replace(bench.pipeline, to_delivery=told.append)
+    job_id = bench.file(phantoms["skin lesion"].files)
+
+    reading.take_next(Stage.READING)
+
+    assert told == [job_id]
+    assert not list(bench.delivered.rglob("*.dcm"))
+    reading.take_next(Stage.DELIVERY)
+    assert bench.database.jobs.get(job_id).state is JobState.DONE

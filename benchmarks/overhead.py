@@ -64,7 +64,9 @@ def row_of(database: Database, study: WrittenStudy, log: Path) -> dict[str, floa
     at: dict[str, datetime] = {event.state: event.at for event in events}
     total = (at[JobState.DONE] - at["complete"]).total_seconds()
     queue = (at[JobState.RUNNING] - at[JobState.QUEUED]).total_seconds()
-    (fields,) = [fields for job_id, fields in LEFT.findall(log.read_text()) if int(job_id) == job.job_id]
+    # Reading and delivery leave a line each.
+    left = LEFT.findall(log.read_text())
+    fields = " ".join(fields for job_id, fields in left if int(job_id) == job.job_id)
     hops = {name: float(seconds) for name, seconds in HOP.findall(fields)}
     outside = total - sum(seconds for name, seconds in hops.items() if name in OF_THE_MODEL)
     return {

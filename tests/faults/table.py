@@ -21,7 +21,6 @@ FIRST = (
 
 LEFT: dict[str, str] = {
     "X01": "the node has no route yet that is asked by HTTP",
-    "X04": "the node has no page yet that shows what others wrote",
 }
 """Cases of `FIRST` without a test, and what they wait for."""
 

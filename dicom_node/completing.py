@@ -11,10 +11,11 @@ from pydicom.filereader import read_file_meta_info
 from dicom_node.archive_counts import ArchiveCounts, images_at
 from dicom_node.completion import Patience, Signals, completed_by, learned_quiet_s, longest_gap_s
 from dicom_node.database.engine import Database
+from dicom_node.orders.order import priority_under
 from dicom_node.routing import why_not_applicable
 from dicom_node.rules.plan import plan_of
 from dicom_node.settings import NodeSettings
-from dicom_node.study import Instance, Priority, Reason, Study
+from dicom_node.study import Instance, Reason, Study, StudyInstanceUID
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +29,13 @@ class StudyCompleter:
         database: Database,
         is_open: Callable[[str], bool],
         on_job: Callable[[], None],
+        want_order: Callable[[StudyInstanceUID], None] = lambda uid: None,
     ) -> None:
         self._settings = settings
         self._database = database
         self._is_open = is_open
         self._on_job = on_job
+        self._want_order = want_order
         self._source_of: dict[str, str] = {}
         archive = next((p for p in settings.query_retrieve if p.name == settings.completion.count_at), None)
         self._counts = (
@@ -53,6 +56,7 @@ class StudyCompleter:
             quiet_s = (now - study.last_received_at).total_seconds()
             if quiet_s < min(self._settings.completion.settled_s, self._settings.node.quiet_period_s):
                 continue
+            self._want_order(study.study_instance_uid)
             signals = self._signals(study)
             reason = completed_by(signals, now, self._patience(study))
             if reason is not None:
@@ -101,11 +105,13 @@ class StudyCompleter:
         if why_not is not None:
             self._database.studies.set_aside(study, why_not, plan.why)
             return
-        wanted = plan.rule.priority if plan.rule is not None else None
-        priority = Priority.ROUTINE if wanted is None else Priority(wanted)
+        priority = priority_under(plan.rule, self._database.orders.of_study(uid))
         job_id = self._database.studies.complete(study, reason, priority)
         if job_id is None:
             return
+        urgency = priority_under(plan.rule, self._database.orders.of_study(uid))
+        if urgency is not priority:  # the order came meanwhile
+            self._database.jobs.prioritize(job_id, urgency)
         if plan.rule is not None:
             self._database.events.note(uid, "routed", plan.why, job_id=job_id)
         if signals.awaited:

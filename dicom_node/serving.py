@@ -14,6 +14,7 @@ from dicom_node.completing import StudyCompleter
 from dicom_node.database.engine import Database, open_database
 from dicom_node.dispatch import Dispatcher
 from dicom_node.errors import AlreadyServedError, StorageError
+from dicom_node.orders.asking import OrderFinder
 from dicom_node.receivers.crew import Crew
 from dicom_node.receivers.front import Front
 from dicom_node.receivers.registrar import Registrar
@@ -78,7 +79,10 @@ class NodeService:
         self._stop = threading.Event()
         self._due = threading.Event()
         """Set when a job is due before the next sweep."""
-        self._completer = StudyCompleter(settings, self.database, self._visits.bring, self._due.set)
+        self._orders = OrderFinder(settings, self.database)
+        self._completer = StudyCompleter(
+            settings, self.database, self._visits.bring, self._due.set, self._orders.want
+        )
 
     def run(self) -> None:
         """Serve until `stop`; everything answered with success before that is kept.
@@ -93,6 +97,7 @@ class NodeService:
         reporter = CommitmentReporter(self._settings.modalities, self.database)
         others = [
             threading.Thread(target=reporter.run, args=(self._stop,), name="commitment"),
+            threading.Thread(target=self._orders.run, args=(self._stop,), name="orders"),
             threading.Thread(target=self._completer.count, args=(self._stop,), name="counting"),
         ]
         for thread in others:

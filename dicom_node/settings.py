@@ -17,6 +17,7 @@ from dicom_node.callers import Caller
 from dicom_node.completion_settings import Completion
 from dicom_node.errors import SettingsError
 from dicom_node.modality_settings import Modality
+from dicom_node.orders.settings import Worklist
 from dicom_node.proof_settings import ProofOfDelivery
 from dicom_node.rules.settings import Rule, check_rules
 from dicom_node.section import AETitle, Count, Name, Port, Seconds, Section
@@ -236,6 +237,8 @@ class NodeSettings(Section):
     """Where results go; none: they stay in data_dir."""
     modalities: tuple[Modality, ...] = ()
     """Senders that are reported to on associations of ours."""
+    worklists: tuple[Worklist, ...] = ()
+    """Who is asked for the order behind a study, in this order."""
     query_retrieve: tuple[QueryRetrieve, ...] = ()
     """Where priors are asked for besides the node's own store."""
     dicomweb: tuple[WebPeer, ...] = ()
@@ -377,7 +380,7 @@ def _name_ourselves(values: dict[str, Any]) -> None:
     own = node.get("ae_title") if isinstance(node, dict) else None
     if own is None:
         return
-    for key in ("destinations", "modalities", "query_retrieve"):
+    for key in ("destinations", "modalities", "worklists", "query_retrieve"):
         for entry in _tables(values, key):
             entry.setdefault("calling_ae_title", own)
 

@@ -9,6 +9,7 @@ from pydicom import Dataset, dcmread
 
 from dicom_node.database.engine import Database
 from dicom_node.errors import StorageError
+from dicom_node.orders.order import Order
 from dicom_node.rules.settings import Rule
 from dicom_node.storage import InstanceStore
 from dicom_node.study import Instance, Prior, PriorSearch, Reason, SOPInstanceUID, Study, StudyInstanceUID
@@ -118,6 +119,9 @@ class StudyPreparation:
             self._quarantine(selection)
         earlier = [self._earlier(prior, study) for prior in search.priors]
         prepared = assemble(selection, datasets, earlier, every_view=self.every_view)
+        order = self.database.orders.of_study(study.study_instance_uid)
+        if order is not None:
+            prepared = replace(prepared, request=ordered(prepared.request, order))
         return replace(prepared, caveats=(*prepared.caveats, *search.notes))
 
     def _load(self, instances: Sequence[Instance], *, may_quarantine: bool) -> list[Dataset]:
@@ -205,6 +209,18 @@ def clinical_context(ds: Dataset) -> ClinicalContext:
         indication=_text(ds, "ReasonForTheRequestedProcedure") or _text(ds, "AdmittingDiagnosesDescription"),
         body_site=_text(ds, "BodyPartExamined"),
     )
+
+
+def ordered(request: ReadingRequest, order: Order) -> ReadingRequest:
+    """Put what the order says into the context, where the images say less.
+
+    The reason is the order's if it has one: images repeat it shortened, if at all. What was requested stands
+    behind it. Like every text of others it is data to the prompt, which strips what could be a command.
+    """
+    reason = order.indication or request.context.indication
+    requested = f"requested: {order.requested_procedure}" if order.requested_procedure else None
+    indication = "; ".join(filter(None, (reason, requested))) or None
+    return replace(request, context=replace(request.context, indication=indication))
 
 
 def age_years(ds: Dataset) -> float | None:

@@ -15,6 +15,7 @@ from dicom_node.database.events import EventRepository
 from dicom_node.database.instances import InstanceRepository
 from dicom_node.database.interventions import InterventionRepository
 from dicom_node.database.jobs import JobRepository
+from dicom_node.database.orders import OrderRepository
 from dicom_node.database.proofs import ProofRepository
 from dicom_node.database.quarantine import QuarantineRepository
 from dicom_node.database.refusals import RefusalRepository
@@ -39,6 +40,7 @@ class Database:
     proofs: ProofRepository
     commitments: CommitmentRepository
     announcements: AnnouncementRepository
+    orders: OrderRepository
     decisions: DecisionRepository
     interventions: InterventionRepository
     withdrawals: WithdrawalRepository
@@ -79,6 +81,7 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
         proofs=ProofRepository(connections),
         commitments=CommitmentRepository(connections),
         announcements=AnnouncementRepository(connections),
+        orders=OrderRepository(connections),
         decisions=DecisionRepository(connections),
         interventions=InterventionRepository(connections),
         withdrawals=WithdrawalRepository(connections),

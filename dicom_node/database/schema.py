@@ -20,9 +20,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 """2 added holds and decisions, 3 withdrawals, 4 proofs and tokens, 5 commitments,
-6 lanes of jobs, 7 announcements, 8 decisions about quarantine.
+6 lanes of jobs, 7 announcements, 8 decisions about quarantine, 9 orders.
 
 Tables and columns that are missing are made when an index is opened; so a new column of a table that was
 published before may be null or has a `server_default`."""
@@ -199,6 +199,17 @@ quiet_gaps = Table(
     Column("gap_ms", BigInteger, nullable=False),
     Column("at", UtcTime, nullable=False),
     Index("quiet_gaps_by_source", "ae_title", "at"),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("study_instance_uid", Uid, primary_key=True),
+    Column("indication", Text, nullable=False),
+    Column("requested_procedure", Text, nullable=False),
+    Column("accession_number", String(64), nullable=False),
+    Column("priority", String(16), nullable=False),
+    Column("found_at", UtcTime, nullable=False),
 )
 
 holds = Table(

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from dicom_node.callers import Caller
 from dicom_node.completion_settings import Completion
 from dicom_node.modality_settings import Modality
+from dicom_node.orders.settings import Worklist
 from dicom_node.proof_settings import ProofOfDelivery
 from dicom_node.rules.settings import Rule
 from dicom_node.settings import (
@@ -34,6 +35,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[[destinations]]": Destination,
     "[destinations.proof]": ProofOfDelivery,
     "[[modalities]]": Modality,
+    "[[worklists]]": Worklist,
     "[[query_retrieve]]": QueryRetrieve,
     "[[dicomweb]]": WebPeer,
     "[[orthanc]]": WebPeer,

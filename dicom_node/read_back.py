@@ -28,7 +28,8 @@ def read_back(settings: NodeSettings, source: str, result: StoredResult) -> Data
     for peer in settings.query_retrieve:
         if peer.name == source:
             return _by_get(peer, result)
-    for web in settings.dicomweb:
+    own = [each.web_peer for each in settings.destinations if each.kind == "dicomweb"]
+    for web in (*settings.dicomweb, *own):
         if web.name == source:
             return _by_wado(web, result)
     for web in settings.orthanc:

@@ -1,4 +1,4 @@
-"""The node as a client: associations with peers, C-ECHO and C-STORE; delivery to folders."""
+"""The node as a client: associations with peers, C-ECHO and C-STORE; delivery of any kind."""
 
 import logging
 import os
@@ -6,13 +6,11 @@ import shutil
 import socket
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -24,12 +22,14 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext, build_context
 
 from dicom_node.dimse_status import SOP_CLASS_NOT_SUPPORTED
-from dicom_node.errors import Absence, RefusedError, StorageError, UnreachableError
+from dicom_node.errors import Absence, RefusedError, UnreachableError
+from dicom_node.sendable import Sendable, SendOutcome, sendable
 from dicom_node.settings import Destination
-from dicom_node.storage import storage_error, sync_folder
+from dicom_node.storage import sync_folder
 from dicom_node.storage_classes import VERIFICATION
+from dicom_node.stow import send_by_web
 from dicom_node.tls import Tls, TlsConnecting
-from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, is_uid
+from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.upper_layer.checkpoint import guard_requests
 
 logger = logging.getLogger(__name__)
@@ -60,71 +60,22 @@ class Peer(Protocol):
     def tls(self) -> Tls | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class SendOutcome:
-    """How the sending of one object ended."""
-
-    sop_instance_uid: str
-    status: int | None
-    """Status of the C-STORE response; None if none came."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sendable:
-    """One file as C-STORE sees it."""
-
-    path: Path
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
-
-
-def sendable(path: Path) -> Sendable:
-    """Look at a file's meta information, and at its data set where that says too little.
-
-    Raises:
-        StorageError: it cannot be read, or is not a DICOM instance that could be sent.
-    """
-    try:
-        ds = dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID", "SOPInstanceUID"])
-    except OSError as exc:
-        raise storage_error(exc) from exc
-    except (
-        InvalidDicomError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        NotImplementedError,
-        RecursionError,
-    ) as exc:
-        raise StorageError(f"no DICOM file ({type(exc).__name__})") from exc
-    meta = ds.file_meta
-    found = Sendable(
-        path,
-        str(meta.get("MediaStorageSOPClassUID") or ds.get("SOPClassUID") or ""),
-        str(meta.get("MediaStorageSOPInstanceUID") or ds.get("SOPInstanceUID") or ""),
-        str(meta.get("TransferSyntaxUID") or ""),
-    )
-    if not all(
-        is_uid(uid) for uid in (found.sop_class_uid, found.sop_instance_uid, found.transfer_syntax_uid)
-    ):
-        raise StorageError(
-            "no SOP Class, SOP Instance or Transfer Syntax UID: not an instance that can be sent"
-        )
-    return found
-
-
 def send_files(destination: Destination, paths: Sequence[Path]) -> list[SendOutcome]:
     """Send files in order and return the status of every single one.
 
     Raises:
-        UnreachableError: no association could be made, or the folder cannot be written.
+        UnreachableError: no association could be made, the server by HTTP does not answer or does not let us
+            in, or the folder cannot be written.
         StorageError: a file cannot be read.
     """
     files = [sendable(path) for path in paths]
-    if destination.kind == "folder":
-        return [_copy(file, destination) for file in files]
-    return list(send(destination, files))
+    match destination.kind:
+        case "folder":
+            return [_copy(file, destination) for file in files]
+        case "dicomweb":
+            return list(send_by_web(destination.web_peer, files))
+        case "dicom":
+            return list(send(destination, files))
 
 
 def send(peer: Peer, files: Sequence[Sendable]) -> Iterator[SendOutcome]:

@@ -30,7 +30,7 @@ LISTS = ("allowed_origins", "called_ae_titles", "retry_after_s", "sources")
 """Fields of which the environment gives the values separated by commas."""
 DATABASE_FILE = "node.sqlite"
 PATHS = {
-    "destinations": ("folder",),
+    "destinations": ("folder", "authorization_file", "ca_file"),
     "dicomweb": ("authorization_file", "ca_file"),
     "orthanc": ("authorization_file", "ca_file"),
     "tls": ("certificate_file", "key_file", "ca_file", "crl_file"),
@@ -103,14 +103,20 @@ class Destination(Section):
 
     name: Name
     """Name in `status` and logs; unique."""
-    kind: Literal["dicom", "folder"] = "dicom"
-    """`dicom` sends by C-STORE, `folder` writes files. Default dicom."""
+    kind: Literal["dicom", "dicomweb", "folder"] = "dicom"
+    """`dicom` sends by C-STORE, `dicomweb` by STOW-RS, `folder` writes files. Default dicom."""
     ae_title: AETitle | None = None
     """AE title of the destination (kind dicom)."""
     host: str = "127.0.0.1"
     """Its address (kind dicom). Default 127.0.0.1."""
     port: Port | None = None
     """Its TCP port (kind dicom)."""
+    url: Annotated[str, Field(pattern="^https?://")] | None = None
+    """Its base URL, what `studies` follows on (kind dicomweb)."""
+    authorization_file: Path | None = None
+    """File with the value of the Authorization header, e.g. `Bearer …` (kind dicomweb). Default: none."""
+    ca_file: Path | None = None
+    """PEM file of the authorities that may have signed its certificate (kind dicomweb)."""
     folder: Path | None = None
     """Where files go (kind folder)."""
     calling_ae_title: AETitle = "MEDVERSA"
@@ -142,9 +148,22 @@ class Destination(Section):
     def _has_address(self) -> Self:
         if self.kind == "dicom" and (self.ae_title is None or self.port is None):
             raise ValueError("a destination of kind dicom needs ae_title and port")
+        if self.kind == "dicomweb" and self.url is None:
+            raise ValueError("a destination of kind dicomweb needs url")
         if self.kind == "folder" and self.folder is None:
             raise ValueError("a destination of kind folder needs folder")
         return self
+
+    @property
+    def web_peer(self) -> "WebPeer":
+        """The server of a destination of kind dicomweb."""
+        return WebPeer(
+            name=self.name,
+            url=self.url or "",
+            authorization_file=self.authorization_file,
+            ca_file=self.ca_file,
+            timeout_s=self.timeout_s,
+        )
 
 
 class QueryRetrieve(Section):
@@ -281,7 +300,8 @@ class NodeSettings(Section):
     @model_validator(mode="after")
     def _read_back_is_possible(self) -> Self:
         for destination in self.destinations:
-            if destination.proof.source not in (None, *self._peers()):
+            own = [destination.name] if destination.kind == "dicomweb" else []
+            if destination.proof.source not in (None, *self._peers(), *own):
                 raise ValueError(f"destinations.proof.source names {destination.proof.source}, no source")
         return self
 

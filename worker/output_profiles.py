@@ -37,7 +37,9 @@ def profiles_of(destinations: Iterable[Destination], ask: Ask) -> dict[str, Prof
 def _profile_of(destination: Destination, ask: Ask) -> Profile:
     choices = CHOICES.get(destination.profile)
     if choices is None or destination.kind != "dicom":
-        return Profile.FULL if destination.profile == AUTO else Profile(destination.profile)
+        # STOW-RS negotiates nothing; most archives take this form.
+        unasked = Profile.AIR if destination.kind == "dicomweb" else Profile.FULL
+        return unasked if destination.profile == AUTO else Profile(destination.profile)
     wanted = list(dict.fromkeys(str(uid) for uids in choices.values() for uid in uids))
     try:
         stored = ask(destination, wanted)

@@ -38,6 +38,8 @@ def checks(settings: NodeSettings) -> Iterator[Check]:
     for destination in settings.destinations:
         if destination.kind == "dicom":
             yield from destination_checks(destination)
+        elif destination.kind == "dicomweb":
+            yield from web_checks("dicomweb", destination.web_peer)
         elif destination.folder is not None:
             yield folder_check(f"destination {destination.name}", destination.folder)
     if not settings.destinations:

@@ -1,6 +1,7 @@
-"""Section 4.2.5 of the conformance statement: the DICOMweb server."""
+"""Sections 4.2.5 and 4.2.7 of the conformance statement: DICOMweb as server, and as a way to send."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
 
 from dicom_node.database.catalogue import Level
 from dicom_node.dimse_status import (
@@ -11,6 +12,7 @@ from dicom_node.dimse_status import (
     SOP_CLASS_NOT_SUPPORTED,
     TRANSFER_SYNTAX_NOT_SUPPORTED,
 )
+from dicom_node.stow import COME_AGAIN, NO_SERVICE, NOT_LET_IN
 from dicom_node.web.application import TRANSACTIONS
 from dicom_node.web.attributes import MATCHED, RETURNED
 from dicom_node.web.metadata import BULK_VRS, LARGEST_INLINE
@@ -43,6 +45,30 @@ def origin_server(chapter: Chapter) -> None:
     _store(chapter)
     _search(chapter)
     _retrieve(chapter)
+
+
+def user_agent(chapter: Chapter) -> None:
+    """Tell how results are sent to destinations of kind dicomweb."""
+    chapter.section("2.7", "DELIVERY: DICOMweb as user agent")
+    chapter.say(
+        "Results go to destinations of kind `dicomweb` by STOW-RS, one instance in a request, in the",
+        "transfer syntax in which they are stored; TLS with verification of the server, an Authorization header as",
+        "configured. What the Store Instances Response says of an instance counts as its C-STORE status",
+        "would (4.2.2); 200 without a word of it means that it was stored.",
+    )
+    chapter.table(
+        ("answer", "what is done"),
+        (
+            ("Warning Reason, or no reason", "the object counts as delivered"),
+            (f"0xA7xx, {_codes(COME_AGAIN)}, 5xx, no answer", "sent again later"),
+            (f"{_codes((*NOT_LET_IN, *NO_SERVICE))}, 3xx", "as if nobody were there: all wait"),
+            ("any other", "refused for good; the job fails visibly, other destinations are served"),
+        ),
+    )
+
+
+def _codes(statuses: Iterable[HTTPStatus]) -> str:
+    return ", ".join(str(status.value) for status in statuses)
 
 
 def _resources() -> Iterator[tuple[str, str, str]]:

@@ -41,7 +41,7 @@ def _overview() -> Chapter:
             ("Modality Worklist", "yes", "no"),
             ("Print", "no", "no"),
             ("DICOMweb: QIDO-RS and WADO-RS", "yes", "yes"),
-            ("DICOMweb: STOW-RS", "no", "yes"),
+            ("DICOMweb: STOW-RS", "yes", "yes"),
         ),
     )
     return chapter

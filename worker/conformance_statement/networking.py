@@ -15,7 +15,7 @@ from dicom_node.storage_classes import TRANSFER_SYNTAXES, VERIFICATION
 from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from structured_reports.products import PRODUCTS
 from worker.conformance_statement.configuration import configuration
-from worker.conformance_statement.dicomweb import origin_server
+from worker.conformance_statement.dicomweb import origin_server, user_agent
 from worker.conformance_statement.markdown import Chapter, named
 from worker.conformance_statement.services import announcements, commitment, proof, worklist
 from worker.settings import DELIVERY_PATIENCE
@@ -44,6 +44,7 @@ def networking() -> Chapter:
     _query_retrieve(chapter)
     origin_server(chapter)
     worklist(chapter)
+    user_agent(chapter)
     chapter.section("3", "Network interfaces")
     chapter.say("TCP/IP over whatever the operating system offers; IPv4 and IPv6. No modem, no OSI stack.")
     configuration(chapter)

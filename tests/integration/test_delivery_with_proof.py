@@ -97,6 +97,9 @@ def make(tmp_path: Path, phantoms: dict[str, WrittenStudy], archives: Archives) 
 
 
 def destination_of(archives: Archives, proof: ProofOfDelivery) -> Destination:
+    if proof.source == BY_STOW:
+        url = f"{archives.orthanc.url}/dicom-web"
+        return Destination(name=BY_STOW, kind="dicomweb", url=url, timeout_s=10, proof=proof)
     is_dcmqrscp = (proof.source or "").startswith("dcmqrscp")
     port = archives.dcmqrscp.port if is_dcmqrscp else archives.orthanc.port
     title = "DCMQRSCP" if is_dcmqrscp else "ORTHANC"
@@ -107,7 +110,9 @@ def read_back_from(source: str) -> ProofOfDelivery:
     return ProofOfDelivery(by="read-back", source=source)
 
 
-SOURCES = ["orthanc-get", "orthanc-wado", "orthanc-rest", "dcmqrscp-get"]
+BY_STOW = "stow"
+"""A destination that is sent to by STOW-RS and reads back from itself by WADO-RS."""
+SOURCES = ["orthanc-get", "orthanc-wado", "orthanc-rest", "dcmqrscp-get", BY_STOW]
 
 
 @pytest.mark.parametrize(
@@ -188,8 +193,11 @@ def test_P05_archive_that_keeps_an_older_object_under_our_uid_is_found_out(
     delete_study(archives.orthanc, ours.study_instance_uid)
 
 
-def test_object_that_was_deleted_is_missing_and_sent_again(archives: Archives, make: Make) -> None:
-    pacs = destination_of(archives, read_back_from("orthanc-wado"))
+@pytest.mark.parametrize("source", ["orthanc-wado", BY_STOW])
+def test_object_that_was_deleted_is_missing_and_sent_again(
+    source: str, archives: Archives, make: Make
+) -> None:
+    pacs = destination_of(archives, read_back_from(source))
     bench, job_id = make(pacs)
     deliver(bench.database, send_files, [pacs], job_id)
     delete_study(archives.orthanc, bench.database.results.of_job(job_id)[0].study_instance_uid)

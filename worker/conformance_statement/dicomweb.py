@@ -52,9 +52,9 @@ def user_agent(chapter: Chapter) -> None:
     chapter.section("2.7", "DELIVERY: DICOMweb as user agent")
     chapter.say(
         "Results go to destinations of kind `dicomweb` by STOW-RS, one instance in a request, in the",
-        "transfer syntax in which they are stored; TLS with verification of the server, an Authorization header as",
-        "configured. What the Store Instances Response says of an instance counts as its C-STORE status",
-        "would (4.2.2); 200 without a word of it means that it was stored.",
+        "transfer syntax in which they are stored; TLS with verification of the server, an Authorization",
+        "header as configured. What the Store Instances Response says of an instance counts as its C-STORE",
+        "status would (4.2.2); 200 without a word of it means that it was stored.",
     )
     chapter.table(
         ("answer", "what is done"),

@@ -11,11 +11,14 @@ MOST_HEAD: Final = 1 << 14
 _MOST_PADDING: Final = 256
 _END_OF_LINE = re.compile(rb"[ \t]*\r\n")
 _BLANK: Final = b"\r\n\r\n"
-_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]", re.ASCII)
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,199}[0-9A-Za-z'()+_,\-./:=?]", re.ASCII)
 
 
 def is_boundary(text: str) -> bool:
-    """Say whether a text may separate parts: 1 to 70 of the characters of RFC 2046 5.1.1."""
+    """Say whether a text may separate parts: the characters of RFC 2046 5.1.1, 1 to 200 of them.
+
+    The RFC ends at 70; Orthanc's client takes 73.
+    """
     return _BOUNDARY.fullmatch(text) is not None
 
 

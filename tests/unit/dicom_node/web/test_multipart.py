@@ -124,8 +124,8 @@ def test_nothing_after_the_closing_delimiter_counts() -> None:
     [
         ("edge", True),
         ("a b", True),
-        ("a" * 70, True),
-        ("a" * 71, False),
+        ("a" * 73, True),
+        ("a" * 201, False),
         ("", False),
         ("a ", False),
         ("é", False),

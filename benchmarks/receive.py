@@ -80,7 +80,8 @@ def measure(receiver: Receiver, folders: Sequence[Path], expected: int) -> float
     before = receiver.count_kept()
     # What the receiver before left unwritten would be charged to the first one that waits for the disk.
     os.sync()
-    storescu = ("storescu", "--scan-directories")
+    # Each proposes what it sends, as a modality does: to agree about 128 contexts is another measurement.
+    storescu = ("storescu", "--scan-directories", "--required")
     begin = time.perf_counter()
     senders = [
         subprocess.Popen(

@@ -35,8 +35,15 @@ POSTGRESQL_CONNECTION = {
 CHECKPOINT_PAGES = 8000
 """Pages (32 MB) after which the log is written back into the database: some syncs, so not too often."""
 
-READING = {"medversa_reading": True}
-"""Execution option of connections that never write: on SQLite they begin no transaction."""
+TO_BE_THE_WRITER = {
+    # A deferred BEGIN would fail, not wait, when a read transaction wants to write.
+    "sqlite": "BEGIN IMMEDIATE",
+    "postgresql": f"SELECT pg_advisory_xact_lock({WRITER_LOCK})",
+}
+"""How a transaction that writes begins; one that reads begins none on SQLite.
+
+Not by an event of the engine: one listener has the library look for listeners at every statement.
+"""
 
 Clock = Callable[[], datetime]
 
@@ -56,7 +63,7 @@ class Connections:
     def reading(self) -> Generator[Connection, None, None]:
         """Open one connection on which each statement sees the latest committed state."""
         try:
-            with self.engine.connect().execution_options(**READING) as connection:
+            with self.engine.connect() as connection:
                 yield connection
         except SQLAlchemyError as exc:
             raise _storage_error(exc) from exc
@@ -69,6 +76,7 @@ class Connections:
         """
         try:
             with self.engine.begin() as connection:
+                connection.exec_driver_sql(TO_BE_THE_WRITER[self.engine.dialect.name])
                 yield connection
         except SQLAlchemyError as exc:
             raise _storage_error(exc) from exc
@@ -99,12 +107,11 @@ def connect(url: str) -> Engine:
         raise _storage_error(exc) from exc
     if is_sqlite:
         event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin_immediate if is_sqlite else _lock_out_writers)
     return engine
 
 
 def _set_up_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # BEGIN is ours, see below
+    connection.isolation_level = None  # BEGIN is ours
     cursor = connection.cursor()
     for pragma in (
         f"busy_timeout={BUSY_TIMEOUT_MS}",
@@ -115,18 +122,3 @@ def _set_up_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _begin_immediate(connection: Connection) -> None:
-    if not _is_reading(connection):
-        # A deferred BEGIN would fail, not wait, when a read transaction wants to write.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _lock_out_writers(connection: Connection) -> None:
-    if not _is_reading(connection):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
-
-
-def _is_reading(connection: Connection) -> bool:
-    return connection.get_execution_options().keys() >= READING.keys()

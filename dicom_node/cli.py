@@ -44,6 +44,7 @@ SUMMARIES = {
     "prioritize": "Make a job more or less urgent.",
     "priors": "Show which earlier studies would be compared with a study, and why.",
     "quarantine": "Show what is kept and not used; release or drop it.",
+    "rebuild-index": "Make the index again from the stored images, after it was lost or damaged.",
     "results": "Show results; decide about those that are held.",
     "retry": "Try a failed or cancelled job again.",
     "send": "Send DICOM files or folders by C-STORE.",

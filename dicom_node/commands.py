@@ -77,6 +77,20 @@ def status(config: Path | None, as_json: bool, limit: int | None) -> None:
 
 @click.command()
 @CONFIG
+def rebuild_index(config: Path | None) -> None:
+    """Index every stored image that the index does not know; make the index again if it is damaged or gone.
+
+    For after a loss, or after an older copy of the index was restored; the node must not run. A damaged index
+    of SQLite is renamed. Images come back as studies to compare with: they may have been read, and their
+    results been sent, before the loss. A study that is sent to the node again is read.
+    """
+    from dicom_node.rebuilding import rebuild
+
+    rebuild(load_settings(config))
+
+
+@click.command()
+@CONFIG
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def doctor(config: Path | None, as_json: bool) -> None:
     """Name what is wrong with this machine, its broker and clock, and each peer; say what to do about it.

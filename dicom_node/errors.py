@@ -4,7 +4,8 @@ NodeError
 ├── SettingsError         the configuration cannot be used; says which key and what to write instead
 ├── StorageError          bytes could not be made durable or are not what was stored
 │   ├── DiskFullError     no space left
-│   └── IndexAwayError    the index does not answer: locked, full, or not there
+│   ├── IndexAwayError    the index does not answer: locked, full, or not there
+│   └── IndexDamagedError the index cannot be trusted; says what to do
 ├── HeaderError           a data set's header cannot be read far enough to file it
 ├── IdentityError         command, file meta and data set disagree, or an identifier is missing or illegal
 ├── LeaseError            the job belongs to another worker now
@@ -48,6 +49,10 @@ class DiskFullError(StorageError):
 
 class IndexAwayError(StorageError):
     """The index does not answer: another one holds it, its disk is full, or it is not there."""
+
+
+class IndexDamagedError(StorageError):
+    """The index is damaged, empty or gone; the message says what to do."""
 
 
 class HeaderError(NodeError):

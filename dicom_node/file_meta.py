@@ -11,6 +11,8 @@ PREAMBLE = bytes(128) + b"DICM"
 GROUP_LENGTH = struct.Struct("<HH2sHL")
 _SHORT_ELEMENT = struct.Struct("<HH2sH")
 _LONG_ELEMENT = struct.Struct("<HH2s2xL")
+_SEAL = struct.Struct("<16s64s")
+SEAL_BYTES = _SEAL.size
 MOST_META = 1 << 16
 """Bytes that the file meta information of others may have."""
 
@@ -23,7 +25,11 @@ def _element(element: int, vr: bytes, value: bytes, padding: bytes) -> bytes:
 def encode(
     sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source_ae_title: str = ""
 ) -> bytes:
-    """Return preamble, prefix and group 0002 in Explicit VR Little Endian; the preamble is all zeros."""
+    """Return preamble, prefix and group 0002 in Explicit VR Little Endian; the preamble is all zeros.
+
+    It ends with `SEAL_BYTES` zeros, Private Information (0002,0102), in which `seal` is put when the data set
+    is complete.
+    """
     body = struct.pack("<HH2sHL", 2, 1, b"OB", 0, 2) + b"\0\1"
     for element, uid in ((0x02, sop_class_uid), (0x03, sop_instance_uid), (0x10, transfer_syntax_uid)):
         body += _element(element, b"UI", uid.encode("ascii"), b"\0")
@@ -31,7 +37,26 @@ def encode(
     body += _element(0x13, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii"), b" ")
     if source_ae_title:
         body += _element(0x16, b"AE", source_ae_title.encode("ascii", "replace"), b" ")
+    body += _element(0x100, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii"), b"\0")
+    body += _LONG_ELEMENT.pack(2, 0x102, b"OB", SEAL_BYTES) + bytes(SEAL_BYTES)
     return PREAMBLE + GROUP_LENGTH.pack(2, 0, b"UL", 4, len(body)) + body
+
+
+def seal(size: int, sha256: str) -> bytes:
+    """Return what says of a file that its data set is complete: its length in bytes and its digest.
+
+    With it a file tells by itself, without an index, that it is what was received.
+    """
+    return _SEAL.pack(f"{size:016}".encode(), sha256.encode())
+
+
+def read_seal(head: bytes) -> tuple[int, str] | None:
+    """Return length and digest from a file's head, preamble to data set; None if it was never sealed."""
+    mark = _LONG_ELEMENT.pack(2, 0x102, b"OB", SEAL_BYTES)
+    if head[-SEAL_BYTES - len(mark) : -SEAL_BYTES] != mark or not any(head[-SEAL_BYTES:]):
+        return None
+    size, sha256 = _SEAL.unpack(head[-SEAL_BYTES:])
+    return int(size), sha256.decode()
 
 
 def data_set_offset(content: bytes) -> int:

@@ -179,7 +179,9 @@ class Reception:
         return peek(read_at, file.size - start, self._command.transfer_syntax_uid)
 
     def _commit(self, file: SpoolFile, header: Header, fault: Reason | None) -> Admission:
+        size, sha256 = file.size - self._meta_size, self._digest.hexdigest()
         try:
+            file.write_at(self._meta_size - file_meta.SEAL_BYTES, file_meta.seal(size, sha256))
             file.sync()
         except OSError as exc:
             raise storage_error(exc) from exc
@@ -192,8 +194,8 @@ class Reception:
             transfer_syntax_uid=command.transfer_syntax_uid,
             modality=header.modality,
             path=file.path,
-            sha256=self._digest.hexdigest(),
-            size=file.size - self._meta_size,
+            sha256=sha256,
+            size=size,
             origin=command.origin,
             received_at=self._intake.now(),
         )

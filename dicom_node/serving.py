@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+from dicom_node.adoption import scrub, sweep
 from dicom_node.callers import is_known_address
 from dicom_node.completing import StudyCompleter
 from dicom_node.database.engine import Database, open_database
+from dicom_node.database.health import check_index
 from dicom_node.dispatch import Dispatcher
 from dicom_node.errors import AlreadyServedError, StorageError
 from dicom_node.orders.asking import OrderFinder
@@ -20,7 +22,7 @@ from dicom_node.receivers.front import Front
 from dicom_node.receivers.registrar import Registrar
 from dicom_node.receivers.visits import Visits
 from dicom_node.settings import NodeSettings
-from dicom_node.storage import InstanceStore
+from dicom_node.storage import IMAGES, InstanceStore
 from dicom_node.storage_commitment.providing import CommitmentReporter
 from dicom_node.tls import TlsListening
 
@@ -71,6 +73,7 @@ class NodeService:
         data_dir = node.data_dir
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = lock_data_dir(data_dir)
+        check_index(node.database_url, data_dir / IMAGES)
         self.database: Database = open_database(node.database_url)
         self.store = InstanceStore(data_dir, self.database)
         self._registrar = Registrar(self.database.instances, self._visits)
@@ -135,19 +138,16 @@ class NodeService:
         self._crew.stop(PATIENCE_WITH_ASSOCIATIONS_S)
         self._registrar.stop()
 
-    def _sweep_spool(self) -> None:
-        swept = self.store.spool.sweep(self.database.instances.files_in)
-        if swept:
-            logger.warning("files of a crashed process removed", extra={"count": swept})
-
     def _watch(self) -> None:
         tick_s = min(LONGEST_TICK_S, self._settings.node.quiet_period_s / TICKS_PER_QUIET_PERIOD)
         ticks_per_sweep = round(SWEEP_SPOOL_EVERY_S / tick_s)
         for tick in itertools.count():
             try:
+                if tick == 0:
+                    scrub(self.store)
                 self._completer.complete_studies()
                 if tick % ticks_per_sweep == 0:
-                    self._sweep_spool()
+                    sweep(self.store)
             except StorageError:
                 logger.exception("the index cannot be used; trying again")
             if self._stop.wait(tick_s):

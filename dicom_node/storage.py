@@ -26,6 +26,8 @@ from dicom_node.file_meta import data_set_offset
 from dicom_node.nesting import check_nesting
 from dicom_node.study import Instance, JobId, Lease, SOPInstanceUID, StoredResult, StudyInstanceUID
 
+IMAGES = "instances"
+"""Folder of what was received, within the data folder."""
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 STALE_AFTER_S = 600.0
 """Seconds since its last change after which a file that no row points to belongs to nobody any more."""
@@ -63,6 +65,10 @@ class SpoolFile:
             written = os.write(self._descriptor, view)
             self.size += written
             view = view[written:]
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Change what was written before."""
+        os.pwrite(self._descriptor, data, offset)
 
     def read_at(self, offset: int, length: int) -> bytes:
         return os.pread(self._descriptor, length, offset)
@@ -138,18 +144,27 @@ class Spool:
         with self._lock:
             self._drop_names()
 
-    def sweep(self, known_in: Callable[[Path], set[Path]], now: float | None = None) -> int:
+    def folders(self) -> list[Path]:
+        """Return the folders of files, the newest first."""
+        return sorted((path for path in self.folder.iterdir() if path.is_dir()), reverse=True)
+
+    def sweep(
+        self,
+        known_in: Callable[[Path], set[Path]],
+        now: float | None = None,
+        adopt: Callable[[Path], bool] = lambda path: False,
+    ) -> int:
         """Remove what crashed processes left: old files that no row points to; return how many that were.
 
-        Names made ahead are used or dropped in half the time after which a file counts as old.
+        Those that `adopt` gives a row stay. Names made ahead are used or dropped in half the time after which
+        a file counts as old.
         """
         oldest = (time.time() if now is None else now) - STALE_AFTER_S
-        folders = sorted((path for path in self.folder.iterdir() if path.is_dir()), reverse=True)
         swept = 0
-        for folder in folders[:SWEPT_FOLDERS]:
+        for folder in self.folders()[:SWEPT_FOLDERS]:
             known = known_in(folder)
             for path in folder.iterdir():
-                if path not in known and path.stat().st_mtime < oldest:
+                if path not in known and path.stat().st_mtime < oldest and not adopt(path):
                     path.unlink(missing_ok=True)
                     swept += 1
         return swept
@@ -159,7 +174,7 @@ class InstanceStore:
     """The received instances."""
 
     def __init__(self, data_dir: Path, database: Database) -> None:
-        self.spool = Spool(data_dir / "instances")
+        self.spool = Spool(data_dir / IMAGES)
         self.database = database
 
     def read(self, instance: Instance) -> Dataset:

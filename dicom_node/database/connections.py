@@ -12,8 +12,12 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from dicom_node.errors import IndexAwayError, StorageError
 
-BUSY_TIMEOUT_MS = 10_000
-"""How long a writer waits for another one; the caller then gets a StorageError."""
+BUSY_TIMEOUT_MS = 4_000
+"""How long a writer waits for another one; the caller then gets a StorageError.
+
+Who asks while a group waits in vain waits with the next one: within 10 s every sender has its answer.
+"""
+IDLE_TIMEOUT_MS = 10_000
 
 WRITER_LOCK = 0x6D65647665727361
 """Key of the advisory lock that the one writer of a PostgreSQL index holds."""
@@ -22,7 +26,7 @@ POSTGRESQL_OPTIONS = {
     "synchronous_commit": "on",
     "lock_timeout": f"{BUSY_TIMEOUT_MS}",
     # A writer that was stopped within a transaction, or whose machine is gone, gives way to the next one.
-    "idle_in_transaction_session_timeout": f"{BUSY_TIMEOUT_MS}",
+    "idle_in_transaction_session_timeout": f"{IDLE_TIMEOUT_MS}",
 }
 POSTGRESQL_CONNECTION = {
     "connect_timeout": 5,

@@ -126,6 +126,12 @@ class InstanceRepository:
         with self._connections.reading() as connection:
             return [instance_of_row(row) for row in connection.execute(query)]
 
+    def in_folder(self, folder: Path) -> list[Instance]:
+        """Return the instances whose files lie in a folder, whatever became of them."""
+        query = select(instances).where(instances.c.path.startswith(f"{folder}/", autoescape=True))
+        with self._connections.reading() as connection:
+            return [instance_of_row(row) for row in connection.execute(query)]
+
     def files_in(self, folder: Path) -> set[Path]:
         """Return every file in a folder that a row points to: in use, in quarantine or a result."""
         found: set[Path] = set()

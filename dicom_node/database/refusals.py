@@ -1,9 +1,10 @@
 """Questions about what was refused or put into quarantine."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import Row, delete, insert, or_, select, update
 
 from dicom_node.database.connections import Connections
 from dicom_node.database.schema import instances, refusals
@@ -72,6 +73,16 @@ class RefusalRepository:
         with self._connections.reading() as connection:
             return [refusal_of_row(row) for row in connection.execute(query)]
 
+    def lose_instance(self, sop_instance_uid: SOPInstanceUID, detail: str) -> None:
+        """Write down that the file of an instance is damaged; its row goes, so that it can be sent again."""
+        with self._connections.writing() as connection:
+            query = select(instances).where(instances.c.sop_instance_uid == sop_instance_uid)
+            row = connection.execute(query).one_or_none()
+            if row is not None:
+                connection.execute(delete(instances).where(instances.c.sop_instance_uid == sop_instance_uid))
+                lost = _out_of_use(row, Reason.STORAGE_FAULT, detail, self._connections.now())
+                connection.execute(insert(refusals), lost)
+
     def quarantine_instance(self, sop_instance_uid: SOPInstanceUID, reason: Reason, detail: str) -> None:
         """Take an instance that turned out to be unusable out of its study; its bytes stay where they are."""
         with self._connections.writing() as connection:
@@ -86,19 +97,21 @@ class RefusalRepository:
                 .where(instances.c.sop_instance_uid == sop_instance_uid)
                 .values(quarantined=1)
             )
-            connection.execute(
-                insert(refusals).values(
-                    sop_instance_uid=sop_instance_uid,
-                    study_instance_uid=row.study_instance_uid,
-                    reason=reason.name,
-                    detail=detail,
-                    dimse_status=quarantined_with(reason),
-                    kept_at=row.path,
-                    sha256=row.sha256,
-                    calling_ae_title="",
-                    at=self._connections.now(),
-                )
-            )
+            connection.execute(insert(refusals), _out_of_use(row, reason, detail, self._connections.now()))
+
+
+def _out_of_use(row: Row[Any], reason: Reason, detail: str, at: datetime) -> dict[str, Any]:
+    return {
+        "sop_instance_uid": row.sop_instance_uid,
+        "study_instance_uid": row.study_instance_uid,
+        "reason": reason.name,
+        "detail": detail,
+        "dimse_status": quarantined_with(reason),
+        "kept_at": row.path,
+        "sha256": row.sha256,
+        "calling_ae_title": "",
+        "at": at,
+    }
 
 
 def refusal_of_row(row: Row[Any]) -> Refusal:

@@ -3,12 +3,15 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -26,20 +29,24 @@ PIXELS = 80_000
 PAGE = 8192
 
 
+@dataclass
 class SmallDiskNode(NodeProcess):
-    """A node whose received instances lie on a disk of one megabyte, which only it sees by its name."""
+    """A node with a disk of one megabyte below its data folder, which only it sees by its name."""
+
+    small: str = "instances"
+    """The folder that is this disk."""
 
     def command(self, name: str, *arguments: str) -> list[str]:
         command = super().command(name, *arguments)
         if name != "serve":
             return command
-        script = f'mount -t tmpfs -o size=1m tmpfs "{self.data_dir}/instances" && exec "$@"'
+        script = f'mount -t tmpfs -o size=1m tmpfs "{self.data_dir}/{self.small}" && exec "$@"'
         return ["unshare", "-Urm", "sh", "-c", script, "sh", *command]
 
     @property
     def disk(self) -> Path:
         assert self.process is not None
-        return Path(f"/proc/{self.process.pid}/root{self.data_dir}/instances")
+        return Path(f"/proc/{self.process.pid}/root{self.data_dir}/{self.small}")
 
     @property
     def free_bytes(self) -> int:
@@ -53,11 +60,25 @@ class SmallDiskNode(NodeProcess):
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[SmallDiskNode]:
+def mountable(tmp_path: Path) -> None:
     if run("unshare", "-Urm", "mount", "-t", "tmpfs", "tmpfs", str(tmp_path)).returncode != 0:
         pytest.skip("no file system may be mounted here, not even in a namespace of one's own")
+
+
+@pytest.fixture
+def small_disk(mountable: None, tmp_path: Path) -> Iterator[SmallDiskNode]:
     node = SmallDiskNode(tmp_path, extra="min_free_bytes = 0\n", quiet_period_s=600)
     (node.data_dir / "instances").mkdir(parents=True)
+    node.start()
+    yield node
+    assert node.stop() == 0
+
+
+@pytest.fixture
+def small_index(mountable: None, tmp_path: Path) -> Iterator[SmallDiskNode]:
+    url = f'database_url = "sqlite:///{tmp_path}/data/index/node.sqlite"\n'
+    node = SmallDiskNode(tmp_path, extra=url, quiet_period_s=600, small="index")
+    (node.data_dir / "index").mkdir(parents=True)
     node.start()
     yield node
     assert node.stop() == 0
@@ -86,6 +107,31 @@ def test_S01_disk_that_fills_within_an_object_costs_that_object_only(small_disk:
             path = small_disk.disk / each.path.relative_to(small_disk.data_dir / "instances")
             assert hashlib.sha256(path.read_bytes()[-each.size :]).hexdigest() == each.sha256
         assert Counter(refusal.reason.name for refusal in index.refusals.all()) == {"DISK_FULL": 10}
+
+
+def test_S02_index_without_space_refuses_and_goes_on_when_there_is_some(
+    small_index: SmallDiskNode, tmp_path: Path
+) -> None:
+    study = generate_uid()
+    sent = [dataset(StudyInstanceUID=study) for _ in range(3)]
+    with RawPeer(small_index.port) as peer:
+        peer.associate()
+        assert peer.store(sent[0]) == 0x0000
+        small_index.leave(0)
+        refused = [dataset(StudyInstanceUID=study) for _ in range(200)]
+        assert 0xA700 in [peer.store(ds) for ds in refused], "the log of the index had room left"
+        assert peer.store(sent[1]) == 0xA700
+        (small_index.disk / "filler").unlink()
+        assert [peer.store(ds) for ds in sent[1:]] == [0x0000] * 2
+
+    # A copy: SQLite would follow the name of the disk to where only the node sees it.
+    copy = tmp_path / "copy"
+    shutil.copytree(small_index.disk, copy)
+    with closing(sqlite3.connect(copy / "node.sqlite")) as index:
+        assert index.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        kept = {uid for (uid,) in index.execute("SELECT sop_instance_uid FROM instances")}
+    assert {str(ds.SOPInstanceUID) for ds in sent} <= kept
+    assert "Traceback" not in small_index.log
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
-PATIENCE_S = 30
+PATIENCE_S = 120
 PLUGINS = Path("/usr/share/orthanc/plugins")
 
 

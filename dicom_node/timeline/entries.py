@@ -7,11 +7,13 @@ from datetime import datetime
 
 from dicom_node.database.engine import Database
 from dicom_node.database.events import Event
-from dicom_node.study import Instance, Job, JobState, Origin, Refusal, StudyInstanceUID
+from dicom_node.study import Instance, Job, JobState, Origin, Refusal, StudyInstanceUID, StudyState
 
 FAILURES = frozenset({JobState.FAILED, JobState.HELD})
-NOTES = frozenset({"routed", "priors", "timed", "decided"})
-"""Events that tell what was decided or done and change no state."""
+STATES = frozenset({*StudyState, *JobState})
+"""What studies and jobs can be; every other event is a note, which changes none of it."""
+SIGNALS = frozenset({"announced"})
+"""Notes of what others said of the study."""
 _ARRIVED = {
     Origin.ROUTED: "arrived",
     Origin.RETRIEVED: "fetched as a prior",
@@ -56,17 +58,23 @@ def _arrivals(instances: Sequence[Instance]) -> Iterator[Entry]:
 
 
 def _of_event(event: Event) -> Entry:
-    is_note = event.state in NOTES
+    is_note = event.state not in STATES
     subject = f"job {event.job_id}" if event.job_id is not None else "study"
     words = [f"{subject}: {event.state}", event.reason.value if event.reason is not None else ""]
     return Entry(
         event.at,
-        "note" if is_note else "job" if event.job_id is not None else "study",
+        _kind(event),
         event.state if is_note else ", ".join(filter(None, words)),
         event.detail,
         event.job_id,
         is_failure=event.state in FAILURES,
     )
+
+
+def _kind(event: Event) -> str:
+    if event.state not in STATES:
+        return "signal" if event.state in SIGNALS else "note"
+    return "study" if event.job_id is None else "job"
 
 
 def _of_refusal(refusal: Refusal) -> Entry:

@@ -125,6 +125,19 @@ def test_command_prints_lines_and_json_and_writes_a_page(
     assert "<!doctype html>" in (tmp_path / "page.html").read_text()
 
 
+def test_what_others_announce_is_a_signal(bench: Bench, phantoms: dict[str, WrittenStudy]) -> None:
+    study = phantoms["skin lesion"]
+    bench.file(study.files)
+    bench.database.announcements.announce(study.study_instance_uid, [])
+
+    (announced,) = [
+        entry
+        for entry in timeline_of(bench.database, study.study_instance_uid)["entries"]
+        if entry["text"] == "announced"
+    ]
+    assert (announced["kind"], announced["detail"]) == ("signal", "0 images are available")
+
+
 def test_wait_between_two_entries_is_told(bench: Bench, phantoms: dict[str, WrittenStudy]) -> None:
     bench.file(phantoms["skin lesion"].files)
     entries = timeline_of(bench.database, phantoms["skin lesion"].study_instance_uid)["entries"]

@@ -83,7 +83,8 @@ class Pipeline:
         if not self.database.results.of_job(lease.job.job_id):
             results = self._read(lease.job, watch)
             faults = (*results.faults, *contradictions(self.database, lease.job.study_instance_uid))
-            self.results.keep(lease, results.objects, results.recipients, faults=faults)
+            with watch.hop("keep"):
+                self.results.keep(lease, results.objects, results.recipients, faults=faults)
         hold = self.database.decisions.hold_of(lease.job.job_id)
         if hold is not None and not hold.is_released:
             # A dropped job is never claimed: whoever comes here has one that waits for a person.

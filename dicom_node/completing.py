@@ -102,6 +102,8 @@ class StudyCompleter:
         why_not = why_not_applicable(instances)
         plan = plan_of(instances, () if why_not is not None else self._settings.rules)
         why_not = why_not or plan.reason
+        source = self._source(study)
+        self._forget(uid)
         if why_not is not None:
             self._database.studies.set_aside(study, why_not, plan.why)
             return
@@ -117,12 +119,14 @@ class StudyCompleter:
         if signals.awaited:
             self._database.events.note(uid, "incomplete", f"{signals.awaited} images have not come")
         gap_s = longest_gap_s(instance.received_at for instance in instances)
-        self._database.announcements.remember_gap(study, self._source(study), gap_s)
-        self._source_of.pop(uid, None)
-        if self._counts is not None:
-            self._counts.forget(uid)
+        self._database.announcements.remember_gap(study, source, gap_s)
         logger.info("study complete", extra={"job_id": job_id, "instances": study.instance_count})
         self._on_job()
+
+    def _forget(self, study_instance_uid: str) -> None:
+        self._source_of.pop(study_instance_uid, None)
+        if self._counts is not None:
+            self._counts.forget(study_instance_uid)
 
 
 def source_of(instances: Sequence[Instance]) -> str:

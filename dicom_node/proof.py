@@ -67,7 +67,8 @@ def next_step(proof: Proof | None, now: datetime, answer_within_s: float) -> Ste
         case ProofState.PROVEN:
             return Step.NOTHING
         case ProofState.DIFFERENT:
-            return Step.GIVE_UP
+            # Without requests: somebody has looked, and tries again.
+            return Step.GIVE_UP if proof.requests else Step.ASK
         case ProofState.MISSING:
             return Step.GIVE_UP if proof.requests >= MOST_REQUESTS else Step.SEND_AGAIN
         case _:

@@ -152,6 +152,11 @@ class Destination(Section):
             raise ValueError("a destination of kind dicomweb needs url")
         if self.kind == "folder" and self.folder is None:
             raise ValueError("a destination of kind folder needs folder")
+        if self.proof.by == "commitment" and None in (
+            self.proof.ae_title or self.ae_title,
+            self.proof.port or self.port,
+        ):
+            raise ValueError("proof by commitment needs ae_title and port")
         return self
 
     @property

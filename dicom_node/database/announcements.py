@@ -15,6 +15,7 @@ from dicom_node.database.schema import (
     performed_steps,
     quiet_gaps,
     refusals,
+    results,
 )
 from dicom_node.priors.relevance import DERIVED
 from dicom_node.study import Origin, Study
@@ -93,12 +94,19 @@ class AnnouncementRepository:
         of_study = (instances.c.study_instance_uid == uid, instances.c.origin != Origin.RESULT)
         here = select(instances.c.sop_instance_uid).where(instances.c.study_instance_uid == uid)
         refused = select(refusals.c.sop_instance_uid).where(refusals.c.study_instance_uid == uid)
-        announced = select(func.count()).where(announced_images.c.study_instance_uid == uid)
+        # What an archive has of us belongs to the study there, and is not sent back to us.
+        ours = select(results.c.sop_instance_uid).where(results.c.study_instance_uid == uid)
+        announced = select(func.count()).where(
+            announced_images.c.study_instance_uid == uid, announced_images.c.sop_instance_uid.not_in(ours)
+        )
         with self._connections.reading() as connection:
             began = select(func.min(instances.c.received_at)).where(
                 *of_study, instances.c.revision == study.revision
             )
             images = select(func.count()).where(*of_study, instances.c.modality.not_in(DERIVED))
+            own_images = select(func.count()).where(
+                results.c.study_instance_uid == uid, results.c.modality.not_in(DERIVED)
+            )
             steps = select(performed_steps.c.status).where(performed_steps.c.study_instance_uid == uid)
             statuses = connection.execute(steps).scalars().all()
             count = connection.execute(announced).scalar_one()
@@ -111,7 +119,8 @@ class AnnouncementRepository:
                 missing = connection.execute(left).scalar_one()
             return SoFar(
                 began_at=connection.execute(began).scalar_one() or study.last_received_at,
-                received=connection.execute(images).scalar_one(),
+                received=connection.execute(images).scalar_one()
+                + connection.execute(own_images).scalar_one(),
                 is_in_progress=IN_PROGRESS in statuses,
                 is_announced=count > 0,
                 missing=missing,

@@ -101,7 +101,7 @@ class ProofRepository:
         """Forget how often proof was asked for: whoever tries again after this has all requests left."""
         with self._connections.writing() as connection:
             for uid in uids:
-                connection.execute(_row(uid, destination).values(state=ProofState.OPEN, requests=0))
+                connection.execute(_row(uid, destination).values(requests=0))
 
 
 def _row(uid: str, destination: str) -> Any:

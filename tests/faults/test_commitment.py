@@ -16,7 +16,7 @@ from dicom_node.proof import ProofState
 from dicom_node.proof_settings import ProofOfDelivery
 from dicom_node.settings import Destination, Node
 from dicom_node.storage import ResultStore
-from dicom_node.study import JobId, JobState, Reason
+from dicom_node.study import JobId, JobState, Reason, Stage
 from tests.builders import Bench, make_bench
 from tests.commitment_peers import CommittingArchive, report_of
 from tests.fakes import FakeFamily
@@ -91,10 +91,11 @@ def test_T21_report_on_the_next_association_proves_every_object(make: Callable[.
     site = make(silent)
     assert site.take() == (JobState.DELIVERING, Reason.UNPROVEN)
     assert site.states == {ProofState.ASKED}
+    assert site.bench.database.jobs.waiting(Stage.DELIVERY) == []
 
     site.archive.report(site.port, *report_of(site.archive.requests[0]))
 
-    assert site.bench.database.jobs.sweep(3, 60).due == (site.job_id,), "the report makes the job due at once"
+    assert site.bench.database.jobs.waiting(Stage.DELIVERY) == [site.job_id], "due at once"
     assert site.take() == (JobState.DONE, Reason.DELIVERED)
     assert site.states == {ProofState.PROVEN}
     results = site.bench.database.results.of_job(site.job_id)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import Dataset
-from pydicom.uid import CTImageStorage, generate_uid
+from pydicom.uid import CTImageStorage, SecondaryCaptureImageStorage, generate_uid
 from pynetdicom import AE
 
 from dicom_node.archive_counts import images_at
@@ -19,7 +19,16 @@ from dicom_node.intake import Intake
 from dicom_node.normalized_services import services_of
 from dicom_node.scu import send_files
 from dicom_node.settings import Destination, Node, NodeSettings, QueryRetrieve
-from dicom_node.study import Reason, StudyInstanceUID, StudyState
+from dicom_node.study import (
+    JobId,
+    JobState,
+    Reason,
+    SeriesInstanceUID,
+    SOPInstanceUID,
+    StoredResult,
+    StudyInstanceUID,
+    StudyState,
+)
 from tests.in_process_node import InProcessNode
 from tests.integration.dicom_node.programs import DcmqrscpProcess, OrthancProcess, free_port
 from tests.unit.dicom_node.arrivals import Sender, dataset, write
@@ -170,6 +179,40 @@ def test_objects_that_the_node_does_not_read_are_not_waited_for(site: Site) -> N
         assert site.peer.create(IAN, told, generate_uid()) == 0x0000
 
     assert site.after(3) == (StudyState.COMPLETE, Reason.ALL_ARRIVED)
+
+
+def test_result_of_ours_that_an_archive_announces_is_not_waited_for(site: Site) -> None:
+    site.sender.send(dataset())
+    assert site.after(20) == (StudyState.COMPLETE, Reason.QUIET_PERIOD)
+    (job,) = site.database.jobs.of_study(STUDY)
+    lease = site.database.jobs.claim(job.job_id, "worker", 60)
+    assert lease is not None
+    picture = stored_picture(job.job_id)
+    site.database.results.keep(lease, [picture], {})
+    site.database.jobs.mark(lease, JobState.DONE, Reason.DELIVERED)
+    late = dataset(SeriesInstanceUID="1.2.3.100.2")
+    site.sender.send(late)
+
+    told = available(picture.sop_instance_uid, sop_class=SecondaryCaptureImageStorage)
+    site.peer.create(IAN, told, generate_uid())
+    site.peer.create(IAN, available(late.SOPInstanceUID), generate_uid())
+
+    assert site.after(3) == (StudyState.COMPLETE, Reason.ALL_ARRIVED)
+
+
+def stored_picture(job_id: JobId) -> StoredResult:
+    return StoredResult(
+        job_id=job_id,
+        sop_instance_uid=SOPInstanceUID("1.2.3.900"),
+        sop_class_uid=SecondaryCaptureImageStorage,
+        series_instance_uid=SeriesInstanceUID("1.2.3.901"),
+        study_instance_uid=StudyInstanceUID(STUDY),
+        modality="OT",
+        series_description="",
+        path=Path("picture.dcm"),
+        sha256="0" * 64,
+        ordinal=0,
+    )
 
 
 def test_step_in_progress_holds_the_study_open_until_it_ends(site: Site) -> None:

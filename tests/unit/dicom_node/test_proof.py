@@ -44,6 +44,8 @@ def proof(state: ProofState, requests: int = 1, asked_s_ago: float = 0) -> Proof
         (proof(ProofState.MISSING), Step.SEND_AGAIN),
         (proof(ProofState.MISSING, 9), Step.GIVE_UP),
         (proof(ProofState.DIFFERENT), Step.GIVE_UP),
+        (proof(ProofState.DIFFERENT, 0), Step.ASK),
+        (proof(ProofState.MISSING, 0), Step.SEND_AGAIN),
         (proof(ProofState.ASKED, 1, asked_s_ago=59), Step.WAIT),
         (proof(ProofState.ASKED, 1, asked_s_ago=61), Step.ASK),
         (proof(ProofState.ASKED, 2, asked_s_ago=61), Step.ASK),
@@ -139,4 +141,11 @@ def test_proof_that_cannot_be_had_is_refused_at_the_start(
     file = tmp_path / "node.toml"
     file.write_text(f'[[destinations]]\nname = "P"\nae_title = "P"\nport = 104\nproof = {proof_line}\n')
     with pytest.raises(SettingsError, match=message):
+        load_settings(file, {})
+
+
+def test_folder_cannot_commit_itself(tmp_path: Path) -> None:
+    file = tmp_path / "node.toml"
+    file.write_text('[[destinations]]\nname = "P"\nkind = "folder"\nfolder = "x"\nproof.by = "commitment"\n')
+    with pytest.raises(SettingsError, match="needs ae_title and port"):
         load_settings(file, {})

@@ -3,8 +3,10 @@
 import json
 import logging
 import sys
+import traceback
 import warnings
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 IDENTIFYING: Final = frozenset(
@@ -38,6 +40,7 @@ IDENTIFYING: Final = frozenset(
 QUOTING: Final = {
     "pydicom": logging.ERROR,
     "pynetdicom": logging.WARNING,
+    "pynetdicom.utils": logging.CRITICAL,
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "kombu": logging.WARNING,
@@ -46,6 +49,9 @@ QUOTING: Final = {
 }
 """Libraries that quote values of data sets, or messages, in what they log below these levels."""
 
+_ESCAPED: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
+"""Control characters and ends of lines, which could make one record look like several."""
+
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -53,6 +59,7 @@ def configure_logging(level: str = "INFO", *, as_json: bool = False) -> None:
     """Send all logs to standard error; called once, by a composition root."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(drop_identity)
+    handler.addFilter(drop_quotes)
     handler.setFormatter(JsonFormatter() if as_json else PlainFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     least = logging.getLevelNamesMapping()[level.upper()]
@@ -68,6 +75,16 @@ def drop_identity(record: logging.LogRecord) -> bool:
     return True
 
 
+def drop_quotes(record: logging.LogRecord) -> bool:
+    """Leave kind and place of an error of pynetdicom: its text quotes what a peer has sent."""
+    if record.exc_info and record.exc_info[0] is not None and record.name.startswith("pynetdicom"):
+        kind, _, trace = record.exc_info
+        place = traceback.extract_tb(trace)[-1:]
+        where = "".join(f" at {Path(frame.filename).name}:{frame.lineno}" for frame in place)
+        record.msg, record.args, record.exc_info = f"{kind.__name__}{where}", (), None
+    return True
+
+
 def _extras(record: logging.LogRecord) -> dict[str, object]:
     return {key: value for key, value in vars(record).items() if key not in _STANDARD}
 
@@ -78,6 +95,7 @@ class PlainFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         extras = "".join(f" {key}={value}" for key, value in _extras(record).items())
         line = f"{_time(record)} {record.levelname} {record.name} {record.getMessage()}{extras}"
+        line = line.translate(_ESCAPED)
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

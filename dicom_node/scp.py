@@ -37,6 +37,7 @@ from dicom_node.upper_layer.provider import BeginStore
 logger = logging.getLogger(__name__)
 
 REJECTED_TRANSIENT, SERVICE_PROVIDER, LOCAL_LIMIT_EXCEEDED = 0x02, 0x03, 0x02
+NATIVE = TRANSFER_SYNTAXES[:3]
 ASSOCIATION_TIMEOUT_S = 10.0
 """Seconds from connection to a complete A-ASSOCIATE-RQ."""
 
@@ -206,12 +207,13 @@ def supported_contexts(
     syntaxes: dict[str, list[str]] = {}
     for context in proposed:
         abstract = str(context.abstract_syntax)
-        supported = TRANSFER_SYNTAXES if is_storage_class(abstract) else TRANSFER_SYNTAXES[:3]
+        supported = TRANSFER_SYNTAXES if is_storage_class(abstract) else NATIVE
         if abstract == VERIFICATION or abstract in services or is_storage_class(abstract):
             known = syntaxes.setdefault(abstract, [])
             offered = [str(syntax) for syntax in context.transfer_syntax]
             known += [syntax for syntax in offered if syntax in supported and syntax not in known]
-    contexts = [build_context(abstract, known) for abstract, known in syntaxes.items() if known]
+    # One of ours that was not offered, where none of theirs is ours: then it is the syntax that is refused.
+    contexts = [build_context(abstract, known or [NATIVE[0]]) for abstract, known in syntaxes.items()]
     for context in contexts:
         if str(context.abstract_syntax) in services:
             context.scu_role = context.scp_role = True

@@ -4,6 +4,7 @@ import struct
 from typing import Final
 
 from dicom_node.errors import ProtocolError
+from dicom_node.uids import is_uid
 from dicom_node.upper_layer.p_data import P_DATA_TF, PDU_HEADER, PDV_HEADER
 
 AFFECTED_SOP_CLASS_UID: Final = 0x0002
@@ -21,6 +22,13 @@ C_STORE_RSP: Final = b"\x01\x80"
 NO_DATA_SET: Final = b"\x01\x01"
 _LAST_COMMAND_FRAGMENT: Final = 0x03
 _ELEMENT: Final = struct.Struct("<HHL")
+
+_ECHO, _EVENT_REPORT, _ACTION, _EVENT_REPORT_RSP = b"\x30\x00", b"\x00\x01", b"\x30\x01", b"\x00\x81"
+_SERVED: Final = frozenset((_ECHO, _EVENT_REPORT, _ACTION, _EVENT_REPORT_RSP))
+"""Command fields of what the library answers: C-ECHO, N-EVENT-REPORT, N-ACTION, and a response to us."""
+_UIDS: Final = (AFFECTED_SOP_CLASS_UID, 0x0003, AFFECTED_SOP_INSTANCE_UID, 0x1001)
+_NUMBERS: Final = (COMMAND_FIELD, MESSAGE_ID, MESSAGE_ID_RESPONDED_TO, DATA_SET_TYPE, STATUS, 0x1002, 0x1008)
+"""Elements of those messages (PS3.7 9.3.5, 10.3.1, 10.3.4): UI, and US."""
 
 CommandSet = dict[int, bytes]
 """Element number -> encoded value; the group is always 0000."""
@@ -49,6 +57,26 @@ def parse_command(encoded: bytes) -> CommandSet:
 def text(command: CommandSet, element: int) -> str:
     """Return a value as text, without padding; empty if it is absent."""
     return command.get(element, b"").decode("ascii", "replace").strip(" \0")
+
+
+def for_library(command: CommandSet) -> bytes:
+    """Encode a message other than C-STORE for pynetdicom, without elements that do not belong into it.
+
+    It decodes what it gets without a look at lengths, and quotes in its log what it cannot decode.
+
+    Raises:
+        ProtocolError: nobody serves such a message, or a value is not what its element holds.
+    """
+    if command.get(COMMAND_FIELD) not in _SERVED:
+        raise ProtocolError("a message asks for a service that is not offered")
+    if DATA_SET_TYPE not in command or not {MESSAGE_ID, MESSAGE_ID_RESPONDED_TO} & command.keys():
+        raise ProtocolError("a command set lacks what every one has")
+    known = {element: command[element] for element in sorted(command) if element in (*_UIDS, *_NUMBERS)}
+    if any(len(known[element]) != 2 for element in _NUMBERS if element in known):
+        raise ProtocolError("a number in a command set has another length than two bytes")
+    if not all(is_uid(text(known, element)) for element in _UIDS if element in known):
+        raise ProtocolError("an identifier in a command set is not a UID")
+    return b"".join(_ELEMENT.pack(0, element, len(value)) + value for element, value in known.items())
 
 
 def store_response(context_id: int, request: CommandSet, status: int, comment: str = "") -> bytes:

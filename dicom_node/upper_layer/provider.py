@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.fsm import InvalidEventError
 from pynetdicom.pdu_primitives import P_DATA
 
 from dicom_node.errors import ProtocolError
@@ -26,6 +27,7 @@ from dicom_node.upper_layer.dimse_messages import (
     MESSAGE_ID,
     NO_DATA_SET,
     CommandSet,
+    for_library,
     parse_command,
     store_response,
 )
@@ -106,7 +108,7 @@ class StoreDialogue:
         command = parse_command(encoded)
         has_data_set = command.get(DATA_SET_TYPE) != NO_DATA_SET
         if command.get(COMMAND_FIELD) != C_STORE_RQ:
-            self._pass_on(Fragment(self._context_id, True, True, memoryview(encoded)))
+            self._pass_on(Fragment(self._context_id, True, True, memoryview(for_library(command))))
         elif len(command.get(MESSAGE_ID, b"")) != 2:
             raise ProtocolError("a request has no Message ID")
         else:
@@ -156,7 +158,7 @@ class StreamingProvider(DULServiceProvider):
         self._deadline: float | None = None
         """When the PDU that has begun must be complete; `_deadline_of` tells which one that is."""
         self._deadline_of = 0
-        self._has_begun = False
+        self._has_begun = self._has_ended = False
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
@@ -172,16 +174,21 @@ class StreamingProvider(DULServiceProvider):
                 return primitive
 
     def _is_over(self) -> bool:
-        return self._has_begun and self.state_machine.current_state == IDLE
+        return self._has_ended or (self._has_begun and self.state_machine.current_state == IDLE)
 
     def run_reactor(self) -> None:
         try:
             super().run_reactor()
+        except InvalidEventError:
+            # An answer of ours crossed an abort: the connection is closed by the association's own thread.
+            logger.warning("association aborted", extra={"fault": "the peer is out of step"})
         finally:
             self._dialogue.abandon()
             wake, self._wake = self._wake, -1
             os.close(wake)
-            # The association's own thread waits for messages: let it see that there will be none.
+            # The association's own thread waits for primitives or messages: let it see that none will come.
+            self._has_ended = True
+            self.to_user_queue.put(None)  # type: ignore[arg-type] # as `get` of an empty queue answers
             self.assoc.dimse.msg_queue.put((None, None))
 
     def send_pdu(self, primitive: "object") -> None:
@@ -200,13 +207,11 @@ class StreamingProvider(DULServiceProvider):
     def _is_transport_event(self) -> bool:
         wrapper = self.socket
         self._has_begun = self._has_begun or self.state_machine.current_state != IDLE
-        if (
-            self.state_machine.current_state == AWAITING_CLOSE
-            or not isinstance(wrapper, GuardedSocket)
-            or wrapper.socket is None
-        ):
+        if not isinstance(wrapper, GuardedSocket) or wrapper.socket is None:
             time.sleep(0.001)
             return super()._is_transport_event()
+        if self.state_machine.current_state == AWAITING_CLOSE:
+            return self._discard(wrapper)
         if not self.event_queue.empty():
             return False
         if wrapper.must_wait and not self._wait(wrapper, TICK_S):
@@ -217,6 +222,17 @@ class StreamingProvider(DULServiceProvider):
         while self._may_go_on() and (not wrapper.must_wait or self._wait(wrapper, LINGER_S)):
             self._idle_timer.restart()
             self._read_pdu_data()
+        return True
+
+    def _discard(self, wrapper: GuardedSocket) -> bool:
+        """Throw away what still comes, and close when nothing does: it need not be in step with PDUs."""
+        wrapper.consume(len(wrapper.buffered))
+        try:
+            is_more = wrapper.ready and wrapper.fill()
+        except OSError:
+            is_more = False
+        if not is_more:
+            wrapper.close()
         return True
 
     def _may_go_on(self) -> bool:

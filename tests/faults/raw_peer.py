@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -29,51 +30,63 @@ def _item(kind: int, body: bytes) -> bytes:
     return struct.pack(">BxH", kind, len(body)) + body
 
 
-def _context(number: int, abstract: str) -> bytes:
-    syntaxes = _item(0x30, abstract.encode()) + _item(0x40, ExplicitVRLittleEndian.encode())
+def _context(number: int, abstract: str, syntax: str) -> bytes:
+    syntaxes = _item(0x30, abstract.encode()) + _item(0x40, syntax.encode())
     return _item(0x20, bytes((number, 0, 0, 0)) + syntaxes)
 
 
-def associate_rq(called: str = "MEDVERSA", calling: str = "RAW") -> bytes:
-    """Ask for Verification and CT Image Storage in Explicit VR Little Endian."""
+CONTEXTS = {
+    ECHO_CONTEXT: (VERIFICATION, str(ExplicitVRLittleEndian)),
+    STORE_CONTEXT: (str(CTImageStorage), str(ExplicitVRLittleEndian)),
+}
+"""Presentation contexts that are asked for unless others are named: abstract and transfer syntax."""
+
+
+def associate_rq(
+    called: str = "MEDVERSA", calling: str = "RAW", contexts: Mapping[int, tuple[str, str]] = CONTEXTS
+) -> bytes:
     body = struct.pack(">HH", 1, 0) + called.encode().ljust(16) + calling.encode().ljust(16) + bytes(32)
     body += _item(0x10, b"1.2.840.10008.3.1.1.1")
-    body += _context(ECHO_CONTEXT, VERIFICATION) + _context(STORE_CONTEXT, CTImageStorage)
+    body += b"".join(_context(number, *syntaxes) for number, syntaxes in contexts.items())
     body += _item(0x50, _item(0x51, struct.pack(">L", 1 << 14)) + _item(0x52, b"1.2.826.0.1.3680043.99"))
     return pdu(RQ, body)
 
 
-def _command(*elements: tuple[int, bytes]) -> bytes:
+def command_set(*elements: tuple[int, bytes]) -> bytes:
     return b"".join(struct.pack("<HHL", 0, number, len(value)) + value for number, value in elements)
 
 
-def _padded(uid: str) -> bytes:
+def padded(uid: str) -> bytes:
     return uid.encode() + b"\0" * (len(uid) % 2)
 
 
 def echo_rq() -> bytes:
-    command = _command(
-        (0x0002, _padded(VERIFICATION)), (0x0100, b"\x30\0"), (0x0110, b"\1\0"), (0x0800, b"\1\1")
+    command = command_set(
+        (0x0002, padded(VERIFICATION)), (0x0100, b"\x30\0"), (0x0110, b"\1\0"), (0x0800, b"\1\1")
     )
     return pdv(command, ECHO_CONTEXT, is_command=True)
 
 
-def store_rq(ds: Dataset) -> bytes:
-    command = _command(
-        (0x0002, _padded(ds.SOPClassUID)),
+def store_elements(sop_class_uid: str, sop_instance_uid: str) -> list[tuple[int, bytes]]:
+    return [
+        (0x0002, padded(sop_class_uid)),
         (0x0100, b"\1\0"),
         (0x0110, b"\1\0"),
         (0x0700, b"\0\0"),
         (0x0800, b"\0\0"),
-        (0x1000, _padded(ds.SOPInstanceUID)),
-    )
+        (0x1000, padded(sop_instance_uid)),
+    ]
+
+
+def store_rq(ds: Dataset) -> bytes:
+    command = command_set(*store_elements(ds.SOPClassUID, ds.SOPInstanceUID))
     return pdv(command, STORE_CONTEXT, is_command=True)
 
 
-def data_pdus(content: bytes, piece: int = 8192) -> bytes:
+def data_pdus(content: bytes, piece: int = 8192, context: int = STORE_CONTEXT) -> bytes:
     pieces = [content[at : at + piece] for at in range(0, len(content), piece)]
     return b"".join(
-        pdv(each, STORE_CONTEXT, is_command=False, is_last=number == len(pieces))
+        pdv(each, context, is_command=False, is_last=number == len(pieces))
         for number, each in enumerate(pieces, 1)
     )
 
@@ -95,8 +108,8 @@ class RawPeer:
     ) -> None:
         self.socket.close()
 
-    def associate(self) -> Self:
-        self.socket.sendall(associate_rq())
+    def associate(self, request: bytes = b"") -> Self:
+        self.socket.sendall(request or associate_rq())
         kind, _ = self.read()
         assert kind == AC
         return self

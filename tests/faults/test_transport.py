@@ -1,8 +1,8 @@
 """Peers that break off, repeat themselves, wait, drip, lie about lengths or talk nonsense."""
 
-import random
 import select
 import struct
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -18,15 +18,11 @@ from tests.driving import wait_until
 from tests.faults.raw_peer import (
     ABORT,
     P_DATA,
-    RELEASE_RP,
-    RELEASE_RQ,
-    RJ,
     RQ,
     RawPeer,
     associate_rq,
     data_pdus,
     echo,
-    pdu,
     store_rq,
 )
 from tests.integration.dicom_node.programs import NodeProcess
@@ -254,57 +250,27 @@ def test_T06_impossible_length_is_answered_with_an_abort(node: NodeProcess) -> N
     assert (kind, body[2]) == (ABORT, 2)
 
 
-def conversations() -> list[list[bytes]]:
-    """What peers say, right and in the wrong order, PDU by PDU."""
-    ds = dataset()
-    store = [store_rq(ds), data_pdus(encoded(ds))]
-    release, abort, accept = pdu(RELEASE_RQ, bytes(4)), pdu(ABORT, bytes(4)), b"\2" + associate_rq()[1:]
-    return [
-        [associate_rq(), *store, release],
-        [associate_rq(), release],
-        [associate_rq(), abort],
-        [associate_rq(), associate_rq()],
-        [associate_rq(), accept],
-        [associate_rq(), pdu(RELEASE_RP, bytes(4))],
-        [associate_rq(), store[1]],
-        [release],
-        [accept],
-        [pdu(RJ, bytes(4))],
-        store,
-    ]
+def test_T27_what_was_answered_before_the_node_was_told_to_stop_is_kept(tmp_path: Path) -> None:
+    own = NodeProcess(tmp_path).start()
+    study = generate_uid()
 
+    def send(_: int) -> list[str]:
+        """Store until the node ends the association; return what was answered with success."""
+        answered: list[str] = []
+        with suppress(ConnectionError), RawPeer(own.port) as peer:
+            peer.associate()
+            while peer.store(ds := dataset(StudyInstanceUID=study, PixelData=bytes(40_000))) == 0x0000:
+                answered.append(str(ds.SOPInstanceUID))
+                time.sleep(0.1)
+        return answered
 
-def mutated(stream: bytes, dice: random.Random) -> bytes:
-    """Change, cut, repeat or insert a few bytes."""
-    out = bytearray(stream)
-    for _ in range(dice.randrange(1, 6)):
-        at = dice.randrange(len(out))
-        match dice.randrange(4):
-            case 0:
-                out[at] = dice.randrange(256)
-            case 1:
-                out[at : at + dice.randrange(1, 40)] = b""
-            case 2:
-                out[at:at] = out[at : at + dice.randrange(1, 40)]
-            case _:
-                out[at:at] = dice.randbytes(dice.randrange(1, 12))
-        if not out:
-            break
-    return bytes(out)
+    with ThreadPoolExecutor(8) as senders:
+        running = senders.map(send, range(8))
+        with closing(index_of(own)) as index:
+            wait_until(lambda: len(index.instances.of_study(study)) > 40, PATIENCE_S, "they are under way")
+        assert own.stop() == 0
+        ledger = [uid for answered in running for uid in answered]
 
-
-def test_T07_two_thousand_mutated_conversations_harm_nobody(node: NodeProcess) -> None:
-    dice = random.Random(7)
-    known = conversations()
-    threads = memory_of(node, "Threads")
-    for number in range(2000):
-        stream = mutated(b"".join(dice.choice(known)), dice)
-        with suppress(ConnectionError), RawPeer(node.port, f"127.0.0.{2 + number % 200}") as peer:
-            peer.socket.sendall(stream)
-            peer.socket.shutdown(1)
-            assert peer.is_closed_by_peer()
-        if number % 100 == 0:
-            assert echo(node.port) == 0x0000
-
-    wait_until(lambda: memory_of(node, "Threads") <= threads + 2, 90, "the threads of the strangers end")
-    assert echo(node.port) == 0x0000
+    with closing(index_of(own)) as index:
+        kept = {instance.sop_instance_uid for instance in index.instances.of_study(study)}
+    assert set(ledger) <= kept

@@ -31,7 +31,10 @@ def wait_until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.05)
-    raise AssertionError(f"nothing listens on port {port}; exit status {process.poll()}")
+    status = process.poll()
+    process.kill()
+    process.wait()
+    raise AssertionError(f"nothing listens on port {port}; exit status {status}")
 
 
 def run(*command: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ from dicom_node.advice import WHAT_TO_DO
 from dicom_node.dimse_status import is_stored
 from dicom_node.errors import DiskFullError
 from dicom_node.group_commit import GroupCommit
-from dicom_node.log_redaction import JsonFormatter, PlainFormatter, drop_identity
+from dicom_node.log_redaction import JsonFormatter, PlainFormatter, drop_identity, drop_quotes
 from dicom_node.routing import READABLE_CLASSES
 from dicom_node.scp import origin_of, supported_contexts
 from dicom_node.storage_classes import is_storage_class
@@ -72,7 +72,9 @@ def test_senders_order_of_transfer_syntaxes_is_kept_and_unreadable_ones_are_not_
     (context,) = supported_contexts([build_context(ct, [MPEG4, J2K, LITTLE])])
 
     assert [str(syntax) for syntax in context.transfer_syntax] == [J2K, LITTLE]
-    assert supported_contexts([build_context(ct, [MPEG4])]) == []
+    # The class is known and none of its proposed syntaxes: PS3.8 table 9-18 has a result for each.
+    (refused,) = supported_contexts([build_context(ct, [MPEG4])])
+    assert MPEG4 not in refused.transfer_syntax
     assert PrivateTransferSyntaxes == []
 
 
@@ -129,6 +131,32 @@ def test_libraries_that_quote_values_are_kept_quiet() -> None:
     )
 
     assert "ZQMARK" not in done.stdout + done.stderr
+
+
+def test_errors_of_the_network_library_tell_their_kind_and_place_only() -> None:
+    try:
+        raise ValueError("received b'ZQMARK'")
+    except ValueError as exc:
+        told = {"msg": str(exc), "exc_info": sys.exc_info(), "name": "pynetdicom.dul"}
+        record = logging.makeLogRecord({**told, "levelname": "ERROR"})
+    assert drop_quotes(record)
+
+    line = PlainFormatter().format(record)
+
+    assert "ValueError at test_conventions.py" in line
+    assert "ZQMARK" not in line
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x0b", "\x1b[2J", "\x85", "\u2028"])
+def test_one_record_is_one_line_whatever_it_quotes(end: str) -> None:
+    record = logging.makeLogRecord(
+        {"msg": f"a{end}b", "levelname": "INFO", "name": "x", "calling": f"A{end}"}
+    )
+
+    for formatter in (PlainFormatter(), JsonFormatter()):
+        line = formatter.format(record)
+        assert len(line.splitlines()) == 1
+        assert line.isprintable()
 
 
 def test_serve_loads_no_torch() -> None:

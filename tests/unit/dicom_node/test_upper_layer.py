@@ -12,7 +12,12 @@ from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import P_DATA
 
 from dicom_node.errors import ProtocolError
-from dicom_node.upper_layer.dimse_messages import CommandSet, parse_command, store_response
+from dicom_node.upper_layer.dimse_messages import (
+    CommandSet,
+    for_library,
+    parse_command,
+    store_response,
+)
 from dicom_node.upper_layer.p_data import Fragment, PDataReader
 from dicom_node.upper_layer.provider import MAX_OTHER_BYTES, StoreDialogue
 
@@ -220,3 +225,45 @@ def test_response_is_what_the_library_reads() -> None:
     assert (response.Status, response.MessageIDBeingRespondedTo) == (0xA700, 7)
     assert response.AffectedSOPInstanceUID == "1.2.3.4"
     assert response.ErrorComment == "no space left"
+
+
+def test_library_gets_no_element_that_it_does_not_need() -> None:
+    foreign = struct.pack("<HHL", 0, 0x0010, 6) + b"MARKER"
+
+    encoded = for_library(parse_command(command(0x0030, has_data=False) + foreign))
+
+    assert encoded == command(0x0030, has_data=False)
+
+
+@pytest.mark.parametrize("field", [0x0010, 0x0020, 0x0021, 0x0110, 0x0120, 0x0140, 0x0150, 0x8001, 0xFFFF])
+def test_message_that_nobody_serves_ends_the_association(field: int) -> None:
+    with pytest.raises(ProtocolError, match="not offered"):
+        for_library(parse_command(command(field)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {0x0110: b""},
+        {0x0110: b"\1\0\2\0"},
+        {0x0800: b"\1"},
+        {0x1008: b"\1\0\0"},
+        {0x0002: b""},
+        {0x0002: b"1.2.3\n4"},
+        {0x1000: b"1" * 65},
+        {0x1001: b"../../x\0"},
+        {0x0100: b"\x30\0\0\0"},
+    ],
+)
+def test_library_gets_no_value_that_it_could_not_decode(change: CommandSet) -> None:
+    with pytest.raises(ProtocolError):
+        for_library(parse_command(command(0x0030, has_data=False)) | change)
+
+
+@pytest.mark.parametrize("missing", [0x0100, 0x0110, 0x0800])
+def test_library_gets_no_message_that_lacks_what_every_one_has(missing: int) -> None:
+    elements = parse_command(command(0x0030, has_data=False))
+    del elements[missing]
+
+    with pytest.raises(ProtocolError):
+        for_library(elements)

@@ -136,7 +136,7 @@ def test_failed_attempts_are_logged_without_what_was_presented(
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
-def test_no_route_answers_without_the_right_token(
+def test_X01_no_route_answers_without_the_right_token(
     server: RunningServer, method: str, path: str, scope: Scope
 ) -> None:
     wrong, expected = server.token("WRONG", OTHER[scope]), {"": 401, "1.x": 401, "garbage": 401}

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from pydicom import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
@@ -15,6 +16,8 @@ from dicom_node.diagnosis.moving import accepted, move_check
 from dicom_node.diagnosis.reach import LONGEST_WAIT_S, not_reached
 from dicom_node.errors import Absence, NodeError, UnreachableError
 from dicom_node.modality_settings import Modality
+from dicom_node.orders.settings import Worklist
+from dicom_node.orders.worklist import MODALITY_WORKLIST
 from dicom_node.priors.query_retrieve import FIND, GET, MOVE, PENDING
 from dicom_node.result_classes import SENT
 from dicom_node.scu import Peer, associated, identifier
@@ -22,6 +25,9 @@ from dicom_node.settings import Destination, NodeSettings, QueryRetrieve
 from dicom_node.storage_classes import VERIFICATION
 from dicom_node.tls import TlsConnecting
 
+STORAGE_COMMITMENT: Final = "1.2.840.10008.1.20.1"
+NOBODYS: Final = "NOBODYS-NUMBER"
+"""An accession number that no order has."""
 NATIVE: Final[list[str | UID]] = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 _FAULTS: Final[dict[Absence, Fault]] = {
     Absence.NO_CONNECTION: Fault.NO_DICOM,
@@ -42,6 +48,9 @@ def destination_checks(destination: Destination) -> Iterator[Check]:
     """Check one destination of kind dicom: it answers, and stores every class that its profile sends."""
     classes = SENT[destination.profile]
     contexts = [build_context(uid, NATIVE) for uid in classes]
+    if destination.proof.by == "commitment" and destination.proof.host is destination.proof.port is None:
+        classes = (*classes, STORAGE_COMMITMENT)
+        contexts.append(build_context(STORAGE_COMMITMENT))
     peer = destination.model_copy(update={"timeout_s": min(destination.timeout_s, LONGEST_WAIT_S)})
     yield from _asked(peer, contexts, partial(_stores, peer, classes))
 
@@ -54,6 +63,18 @@ def query_retrieve_checks(peer: QueryRetrieve, settings: NodeSettings) -> Iterat
     yield from found
     if MOVE in _RETRIEVE[peer.retrieve] and all(check.is_ok for check in found):
         yield move_check(hasty, settings)
+
+
+def worklist_checks(worklist: Worklist) -> Iterator[Check]:
+    """Check one RIS: it answers, and lets its worklist be asked."""
+    hasty = worklist.model_copy(update={"timeout_s": min(worklist.timeout_s, LONGEST_WAIT_S)})
+
+    def asked(association: Association) -> Iterator[Check]:
+        yield _find(hasty, association, MODALITY_WORKLIST, identifier(AccessionNumber=NOBODYS))
+
+    for check in _asked(hasty, [build_context(MODALITY_WORKLIST)], asked):
+        # Without its order a study is read nevertheless.
+        yield replace(check, is_needed=False)
 
 
 def modality_checks(modality: Modality) -> Iterator[Check]:
@@ -114,18 +135,18 @@ def _answers_queries(peer: QueryRetrieve, association: Association) -> Iterator[
         services = " or ".join(UID(uid).name for uid in wanted)
         name = f"peer {peer.name}, retrieving"
         yield faulty(name, Fault.NO_CONTEXT, services, ours=peer.calling_ae_title)
-    yield _find(peer, association)
+    nobodys = identifier(QueryRetrieveLevel="STUDY", PatientID="", StudyInstanceUID="2.25.0")
+    yield _find(peer, association, FIND, nobodys)
 
 
-def _find(peer: QueryRetrieve, association: Association) -> Check:
-    """Ask for a study that nobody has: whether we may ask is all that this tells."""
+def _find(peer: Peer, association: Association, model: str, nobodys: Dataset) -> Check:
+    """Ask for what nobody has: whether we may ask is all that this tells."""
     name = f"peer {peer.name}, querying"
     ours = peer.calling_ae_title
-    if FIND not in accepted(association):
-        return faulty(name, Fault.NO_CONTEXT, UID(FIND).name, ours=ours)
-    nobodys = identifier(QueryRetrieveLevel="STUDY", PatientID="", StudyInstanceUID="2.25.0")
+    if model not in accepted(association):
+        return faulty(name, Fault.NO_CONTEXT, UID(model).name, ours=ours)
     code: int | None = None
-    for status, _ in association.send_c_find(nobodys, FIND):
+    for status, _ in association.send_c_find(nobodys, model):
         code = status.get("Status")
     if code is None or code not in (0x0000, *PENDING):
         return faulty(name, Fault.REFUSED, f"C-FIND {_code(code)}", ours=ours)

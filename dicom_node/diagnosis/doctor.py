@@ -8,10 +8,15 @@ from rich.console import Console
 
 from dicom_node.diagnosis.certificates import own_certificate_check
 from dicom_node.diagnosis.clocks import clock_checks
-from dicom_node.diagnosis.dicom_peers import destination_checks, modality_checks, query_retrieve_checks
+from dicom_node.diagnosis.dicom_peers import (
+    destination_checks,
+    modality_checks,
+    query_retrieve_checks,
+    worklist_checks,
+)
 from dicom_node.diagnosis.faults import Check, Fault, faulty
 from dicom_node.diagnosis.machine import folder_check, machine_checks, tool_checks
-from dicom_node.diagnosis.web_peers import web_checks
+from dicom_node.diagnosis.web_peers import STOW, web_checks
 from dicom_node.settings import NodeSettings
 
 
@@ -39,13 +44,15 @@ def checks(settings: NodeSettings) -> Iterator[Check]:
         if destination.kind == "dicom":
             yield from destination_checks(destination)
         elif destination.kind == "dicomweb":
-            yield from web_checks("dicomweb", destination.web_peer)
+            yield from web_checks(STOW, destination.web_peer)
         elif destination.folder is not None:
             yield folder_check(f"destination {destination.name}", destination.folder)
     if not settings.destinations:
         yield faulty("destinations", Fault.NO_DESTINATION, is_needed=False)
     for peer in settings.query_retrieve:
         yield from query_retrieve_checks(peer, settings)
+    for worklist in settings.worklists:
+        yield from worklist_checks(worklist)
     for modality in settings.modalities:
         yield from modality_checks(modality)
     for kind, peers in (("dicomweb", settings.dicomweb), ("orthanc", settings.orthanc)):

@@ -14,11 +14,17 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation
 from dicom_node.database.connections import utc_now
 from dicom_node.diagnosis.certificates import own_certificate_check
 from dicom_node.diagnosis.clocks import clock_checks
-from dicom_node.diagnosis.dicom_peers import destination_checks, modality_checks, query_retrieve_checks
+from dicom_node.diagnosis.dicom_peers import (
+    destination_checks,
+    modality_checks,
+    query_retrieve_checks,
+    worklist_checks,
+)
 from dicom_node.diagnosis.faults import Check, Fault
 from dicom_node.diagnosis.machine import machine_checks
-from dicom_node.diagnosis.web_peers import web_checks
+from dicom_node.diagnosis.web_peers import STOW, web_checks
 from dicom_node.modality_settings import Modality
+from dicom_node.orders.settings import Worklist
 from dicom_node.settings import Destination, NodeSettings, QueryRetrieve, WebPeer
 from dicom_node.tls import Tls
 from tests.certificates import Authority, Identity
@@ -280,6 +286,33 @@ def test_server_over_http_in_each_state(kind: str, path: str, locked: OrthancPro
     found = {name: faults(web_checks(kind, peer)) for name, (peer, _) in states.items()}
 
     assert found == {name: expected for name, (_, expected) in states.items()}
+
+
+@pytest.mark.skipif(not (PLUGINS / DICOMWEB).exists(), reason="Orthanc's DICOMweb plugin is not installed")
+def test_destination_by_stow_in_each_state(locked: OrthancProcess) -> None:
+    right = locked.folder / "right"
+    states = {
+        "as it should be": (web(f"{locked.url}/dicom-web", right), []),
+        "no password": (web(f"{locked.url}/dicom-web"), [Fault.UNAUTHORISED]),
+        "wrong path": (web(locked.url, right), [Fault.WRONG_PATH]),
+        "nothing there": (web(f"http://127.0.0.1:{free_port()}"), [Fault.NOTHING_LISTENS]),
+    }
+
+    found = {name: faults(web_checks(STOW, peer)) for name, (peer, _) in states.items()}
+
+    assert found == {name: expected for name, (_, expected) in states.items()}
+
+
+def test_worklist_that_answers_and_one_that_is_none(tmp_path: Path) -> None:
+    ris, archive = free_port(), free_port()
+    (tmp_path / "RIS").mkdir()
+    (tmp_path / "RIS" / "lockfile").touch()
+    with listening(ris, "wlmscpfs", "--data-files-path", str(tmp_path), str(ris)):
+        assert faults(worklist_checks(Worklist(name="RIS", ae_title="RIS", port=ris))) == []
+    with listening(archive, "storescp", "--output-directory", str(tmp_path), str(archive)):
+        (answers, refused) = worklist_checks(Worklist(name="RIS", ae_title="RIS", port=archive))
+    assert answers.is_ok
+    assert (refused.fault, refused.is_needed) == (Fault.NO_CONTEXT, False)
 
 
 def test_page_that_a_web_server_shows_everywhere_is_no_dicomweb(locked: OrthancProcess) -> None:

@@ -37,7 +37,9 @@ PATHS = {
     "web": ("certificate_file", "key_file", "client_ca_file"),
 }
 """Fields of each table that are paths."""
-MAY_USE_TLS = ("node", "destinations", "modalities", "query_retrieve")
+DICOM_PEERS = ("destinations", "modalities", "worklists", "query_retrieve")
+"""Tables of systems that we call."""
+MAY_USE_TLS = ("node", *DICOM_PEERS)
 OWN_STORE = "local"
 """Name of the node's own store among the sources of priors."""
 
@@ -405,7 +407,7 @@ def _name_ourselves(values: dict[str, Any]) -> None:
     own = node.get("ae_title") if isinstance(node, dict) else None
     if own is None:
         return
-    for key in ("destinations", "modalities", "worklists", "query_retrieve"):
+    for key in DICOM_PEERS:
         for entry in _tables(values, key):
             entry.setdefault("calling_ae_title", own)
 

@@ -122,3 +122,14 @@ def test_faults_are_words() -> None:
     assert fault_of(TimeoutError()) == "no handshake in time"
     assert fault_of(ConnectionResetError()) == "connection broke"
     assert fault_of(ssl.SSLError()) == "handshake broke off"
+
+
+@pytest.mark.parametrize("kind", ["destinations", "modalities", "worklists", "query_retrieve"])
+def test_every_dicom_peer_may_be_called_over_tls(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text(f"{TABLE}{PEER.replace('destinations', kind)}tls = true\n")
+
+    settings = load_settings(path, {})
+
+    (peer,) = getattr(settings, kind)
+    assert peer.tls == settings.tls

@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from pydicom import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRBigEndian
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,7 +25,7 @@ from dicom_node.web.negotiation import (
     frames_go_decoded,
     is_decodable,
 )
-from dicom_node.web.retrieve import Part, in_parts, instances_of
+from dicom_node.web.retrieve import Part, in_parts, instances_of, turned
 from dicom_node.web.service import Service, place_of
 
 MOST_FRAMES = 10_000
@@ -56,8 +56,7 @@ def frames_of(
     count = check_frames(ds, numbers)
     wanted = numbers or range(1, count + 1)
     if kind is None:
-        kind = f"{OCTETS}; transfer-syntax={EXPLICIT}"
-        return in_parts(_decoded(service, ds, wanted, kind), OCTETS)
+        return in_parts(_decoded(service, ds, wanted), OCTETS)
     return in_parts(_as_stored(ds, wanted, count, kind), kind.partition(";")[0])
 
 
@@ -94,23 +93,31 @@ def _as_stored(ds: Dataset, numbers: Sequence[int], count: int, kind: str) -> It
         yield kind, (get_frame(ds.PixelData, number - 1, number_of_frames=count),)
 
 
-def _decoded(service: Service, ds: Dataset, numbers: Sequence[int], kind: str) -> Iterator[Part]:
-    for number in numbers:
-        with service.decoding:
-            content = decoded_frame(ds, number)
-        yield kind, (content,)
+def _decoded(service: Service, ds: Dataset, numbers: Sequence[int]) -> Iterator[Part]:
+    """Decode frames one by one, the first one at once, so that a failure is told before an answer begins."""
+    kind = f"{OCTETS}; transfer-syntax={EXPLICIT}"
+    first = decoded_frame(ds, numbers[0])
+
+    def parts() -> Iterator[Part]:
+        yield kind, (first,)
+        for number in numbers[1:]:
+            with service.decoding:
+                content = decoded_frame(ds, number)
+            yield kind, (content,)
+
+    return parts()
 
 
 def decoded_frame(ds: Dataset, number: int) -> bytes:
-    """Return the pixels of a frame, little endian, one plane or colour by pixel as the header says.
+    """Return the pixels of a frame, little endian, in the order of planes that the header says.
 
     Raises:
         RequestError: 406 if they cannot be decoded.
     """
     syntax = UID(ds.file_meta.TransferSyntaxUID)
     try:
-        if syntax in NATIVE and ds.get("BitsAllocated") == 1:
-            return _single_bits(ds, number)
+        if syntax in NATIVE:
+            return _cut_out(ds, number, is_big_endian=syntax == ExplicitVRBigEndian)
         array, _ = get_decoder(syntax).as_array(ds, index=number - 1, raw=True)
         little: Any = array.astype(array.dtype.newbyteorder("<"), copy=False)
         return bytes(little.tobytes())
@@ -118,10 +125,17 @@ def decoded_frame(ds: Dataset, number: int) -> bytes:
         raise RequestError(HTTPStatus.NOT_ACCEPTABLE, "the frame cannot be decoded") from exc
 
 
-def _single_bits(ds: Dataset, number: int) -> bytes:
-    """Cut a frame of single bits out: frames follow each other without padding (PS3.5 8.1.1)."""
-    size = int(ds.Rows) * int(ds.Columns)
-    first = (number - 1) * size
-    content = np.frombuffer(ds.PixelData, np.uint8)[first // 8 : (first + size + 7) // 8]
-    bits = np.unpackbits(content, bitorder="little")[first % 8 :][:size]
-    return np.packbits(bits, bitorder="little").tobytes()
+def _cut_out(ds: Dataset, number: int, *, is_big_endian: bool) -> bytes:
+    """Cut a native frame out: frames follow each other without padding, single bits too (PS3.5 8.1.1)."""
+    samples = 2 if ds.get("PhotometricInterpretation") == "YBR_FULL_422" else ds.get("SamplesPerPixel", 1)
+    length = int(ds.Rows) * int(ds.Columns) * int(samples) * int(ds.BitsAllocated)
+    first = (number - 1) * length
+    content = ds.PixelData[first // 8 : (first + length + 7) // 8]
+    if len(content) * 8 < length:
+        raise ValueError("the pixel data are too short")
+    if length % 8:
+        bits = np.unpackbits(np.frombuffer(content, np.uint8), bitorder="little")[first % 8 :][:length]
+        return np.packbits(bits, bitorder="little").tobytes()
+    return (
+        turned(content, str(ds["PixelData"].VR)) if is_big_endian and ds["PixelData"].VR == "OW" else content
+    )

@@ -36,7 +36,14 @@ class Service:
 
     def url(self, request: Request, path: str = "") -> str:
         """Make a link to a path below the service, as clients see it."""
-        return (self.settings.public_url or str(request.base_url)).rstrip("/") + ROOT + path
+        return (self.settings.public_url or self._as_asked(request)).rstrip("/") + ROOT + path
+
+    def _as_asked(self, request: Request) -> str:
+        """Return our root as the client named it, with the port that some clients leave out."""
+        base = request.base_url
+        if base.port is None and not self.settings.is_behind_proxy:
+            base = base.replace(port=self.settings.port)
+        return str(base)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,50 +1,13 @@
-"""A DICOMweb server of our own on loopback, on a folder of its own."""
+"""What tests of the DICOMweb server share: servers that end with the test."""
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from dicom_node.access_token import Scope, new_secret, presented
-from dicom_node.database.engine import Database, open_database
-from dicom_node.settings import Node, NodeSettings
-from dicom_node.web.serving import WebService
-from dicom_node.web.settings import Web
-from tests.integration.dicom_node.programs import free_port
-
-
-@dataclass(frozen=True)
-class RunningServer:
-    """One server, and its index by the side entrance."""
-
-    data_dir: Path
-    database: Database
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/dicom-web"
-
-    def client(self, token: str = "", **headers: str) -> httpx.Client:
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
-
-    def token(self, name: str, *scopes: Scope) -> str:
-        secret, sha256 = new_secret()
-        return presented(self.database.tokens.add(name, sha256, scopes, None).token_id, secret)
-
-
-def settings_of(data_dir: Path, **web: Any) -> NodeSettings:
-    """Settings of a server on a free port with an index in `data_dir`."""
-    return NodeSettings(node=Node(data_dir=data_dir), web=Web(port=free_port(), **web))
-
+from tests.in_process_web import RunningServer, running
 
 Serve = Callable[..., RunningServer]
 
@@ -52,20 +15,10 @@ Serve = Callable[..., RunningServer]
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
     """Start a server with settings of `[web]`."""
-    with ExitStack() as ends:
+    with ExitStack() as servers:
 
         def start(**web: Any) -> RunningServer:
-            settings = settings_of(tmp_path, **web)
-            service = WebService(settings)
-            database = open_database(settings.node.database_url)
-            thread = threading.Thread(target=service.run)
-            thread.start()
-            ends.callback(database.close)
-            ends.callback(thread.join)
-            ends.callback(service.stop)
-            while not service.is_serving:
-                time.sleep(0.01)
-            return RunningServer(tmp_path, database, settings.web.port)
+            return servers.enter_context(running(tmp_path, **web))
 
         yield start
 

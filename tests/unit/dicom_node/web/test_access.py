@@ -15,8 +15,8 @@ from dicom_node.errors import DecisionError, RequestError, SettingsError
 from dicom_node.web.access import LOCAL_CALLER, Claim, Gate
 from dicom_node.web.application import TRANSACTIONS
 from dicom_node.web.serving import WebService
+from tests.in_process_web import RunningServer, settings_of
 from tests.unit.dicom_node.conftest import TurnedClock
-from tests.unit.dicom_node.web.conftest import RunningServer, settings_of
 
 PLACES = {"study": "1.2.3", "series": "1.2.3.1", "instance": "1.2.3.1.1", "frames": "1", "path": "7FE00010"}
 ROUTES = [

@@ -21,8 +21,8 @@ from pydicom.uid import (
 from dicom_node.intake import Intake
 from dicom_node.storage import InstanceStore
 from tests.builders import data_set_bytes
+from tests.in_process_web import RunningServer
 from tests.unit.dicom_node.arrivals import Sender, dataset, encoded
-from tests.unit.dicom_node.web.conftest import RunningServer
 
 STUDY = "1.2.3.100"
 INSTANCE = f"/studies/{STUDY}/series/{STUDY}.1/instances/1.2.9"
@@ -346,6 +346,7 @@ def test_what_has_no_pixels_has_no_picture(server: RunningServer) -> None:
     assert get(server, f"{INSTANCE}/frames/1").status_code == 404
 
 
-def test_pixels_that_cannot_be_decoded_have_no_picture(server: RunningServer) -> None:
+def test_pixels_that_cannot_be_decoded_are_neither_picture_nor_frame(server: RunningServer) -> None:
     keep(server, image(PixelData=b"\0\0"))
     assert get(server, f"{INSTANCE}/rendered").status_code == 406
+    assert get(server, f"{INSTANCE}/frames/1").status_code == 406

@@ -10,8 +10,8 @@ from dicom_node.intake import Intake
 from dicom_node.storage import InstanceStore
 from dicom_node.study import Reason
 from dicom_node.web.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES, path_of
+from tests.in_process_web import RunningServer
 from tests.unit.dicom_node.arrivals import Sender, dataset
-from tests.unit.dicom_node.web.conftest import RunningServer
 
 STUDY, SERIES, INSTANCE = "0020000D", "0020000E", "00080018"
 

@@ -13,11 +13,16 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from dicom_node.database.engine import Database
 from dicom_node.file_meta import PREAMBLE
+from dicom_node.intake import Intake
 from dicom_node.study import Reason, StudyState
+from dicom_node.web.store import Sender, Submission
+from tests.in_process_web import RunningServer
+from tests.unit.dicom_node.conftest import TurnedClock
 from tests.unit.dicom_node.test_intake import files_below
 from tests.unit.dicom_node.test_web_files import file_of
-from tests.unit.dicom_node.web.conftest import RunningServer, Serve
+from tests.unit.dicom_node.web.conftest import Serve
 
 STUDY = "1.2.3.100"
 TYPE = 'multipart/related; type="application/dicom"; boundary=edge'
@@ -276,3 +281,34 @@ def test_a_full_disk_is_told_and_the_client_may_come_again(
 
 def full_disk(descriptor: int, data: bytes) -> int:
     raise OSError(28, "No space left on device")
+
+
+def test_a_study_of_which_more_is_on_its_way_is_not_quiet(
+    intake: Intake, database: Database, clock: TurnedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicom_node.web.store.KEEP_OPEN_EVERY_S", 0.0)
+    sender = Sender("GATEWAY", "", max_instance_bytes=1 << 20)
+    submission = Submission(intake, "edge", sender, database.studies.keep_open)
+    content = body(file_of(), file_of(PixelData=bytes(1000)))
+    submission.feed(content[:-500])
+    before = database.studies.get(STUDY).last_received_at
+    clock.turn(60)
+
+    submission.feed(content[-500:-400])
+
+    assert database.studies.get(STUDY).last_received_at == clock.now > before
+    assert [each.calling_ae_title for each in database.refusals.all()] == []
+
+
+def test_a_study_that_is_complete_is_not_opened_by_what_may_come(
+    intake: Intake, database: Database, clock: TurnedClock
+) -> None:
+    submission = Submission(intake, "edge", Sender("GATEWAY", "", 1 << 20), database.studies.keep_open)
+    submission.feed(body(file_of()))
+    study = database.studies.get(STUDY)
+    assert database.studies.complete(study, Reason.QUIET_PERIOD) is not None
+    clock.turn(60)
+
+    database.studies.keep_open({STUDY})
+
+    assert database.studies.get(STUDY).last_received_at == study.last_received_at

@@ -39,6 +39,8 @@ test-fast: $(VENV)/.tests ## Unit and contract tests only
 
 bench: $(VENV)/.tests servers ## Compare with DCMTK storescp, Orthanc, plain generation and dcmqi on this machine
 	$(BIN)/python -m benchmarks.receive
+	$(BIN)/python -m benchmarks.large_object
+	$(BIN)/python -m benchmarks.index_queries
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.protocol
 	$(BIN)/python -m benchmarks.result_objects

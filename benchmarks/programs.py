@@ -136,11 +136,12 @@ STARTERS: dict[str, tuple[str, Callable[[Path], Receiver]]] = {
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[list[Receiver]]:
-    """Start every receiver that is installed; stop all on the way out."""
+def running(folder: Path, names: Sequence[str] = tuple(STARTERS)) -> Iterator[list[Receiver]]:
+    """Start every named receiver that is installed; stop all on the way out."""
     receivers: list[Receiver] = []
     try:
-        for name, (needed, starter) in STARTERS.items():
+        for name in names:
+            needed, starter = STARTERS[name]
             if shutil.which(needed) is None:
                 print(f"{name} is not installed: left out")
                 continue
@@ -169,11 +170,11 @@ def processes_of(pid: int) -> list[int]:
     return [pid, *(below for child in children for below in processes_of(child))]
 
 
-def memory_mb(process: subprocess.Popen[bytes], line: str) -> float:
-    """Return VmHWM or VmRSS of a program's processes together; memory that they share counts for each."""
-    total = 0.0
+def resident_mb(process: subprocess.Popen[bytes]) -> float:
+    """Return the resident memory of a program's processes together; what they share counts once."""
+    total = 0
     for pid in processes_of(process.pid):
         with suppress(OSError):
-            status = Path(f"/proc/{pid}/status").read_text().splitlines()
-            total += next((int(each.split()[1]) for each in status if each.startswith(line)), 0) / 1024
-    return total
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            total += next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+    return total / 1024

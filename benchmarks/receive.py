@@ -30,7 +30,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from benchmarks.programs import Receiver, memory_mb, running
+from benchmarks.programs import Receiver, resident_mb, running
 
 ROUNDS = 3
 
@@ -108,15 +108,15 @@ def run(folder: Path, rounds: int) -> list[Receiver]:
     serial = itertools.count()
     with running(folder) as receivers:
         for load, senders, _ in itertools.product(LOADS, SENDERS, range(rounds)):
+            # New instances in every round: a receiver that has an instance already does less.
+            sources = [folder / "source" / f"{next(serial)}" for _ in range(senders)]
+            for number, source in enumerate(sources):
+                write_instances(source, load, number, load.count // senders)
             for receiver in receivers:
-                # New instances every time: a receiver that has an instance already does less.
-                sources = [folder / "source" / f"{next(serial)}" for _ in range(senders)]
-                for number, source in enumerate(sources):
-                    write_instances(source, load, number, load.count // senders)
                 rate = measure(receiver, sources, load.count)
                 receiver.rates.setdefault(f"{load.name}, {senders}", []).append(rate)
-                receiver.peak_mb = max(receiver.peak_mb, memory_mb(receiver.process, "VmHWM"))
-                shutil.rmtree(folder / "source")
+                receiver.peak_mb = max(receiver.peak_mb, resident_mb(receiver.process))
+            shutil.rmtree(folder / "source")
         return receivers
 
 

@@ -41,8 +41,8 @@ def rebuild(settings: NodeSettings) -> None:
 
 
 def _unknown(database: Database, spool: Spool) -> Iterator[Path]:
+    known = database.instances.files_in(spool.folder)
     for folder in reversed(spool.folders()):
-        known = database.instances.files_in(folder)
         for path in sorted(folder.iterdir()):
             if path not in known and path.stat().st_size:
                 yield path

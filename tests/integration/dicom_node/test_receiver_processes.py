@@ -151,3 +151,23 @@ def test_signals_to_the_whole_group_end_nothing_before_its_time(node: NodeProces
         assert peer.store(ds) == 0x0000
 
     assert index.instances.get(str(ds.SOPInstanceUID)) is not None
+
+
+def peak_kb(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
+def test_memory_stays_flat_however_large_the_object(node: NodeProcess) -> None:
+    small, large = (
+        dataset(StudyInstanceUID=generate_uid(), PixelData=bytes(size)) for size in (1 << 20, 96 << 20)
+    )
+    with RawPeer(node.port) as peer:
+        peer.associate()
+        assert peer.store(small) == 0x0000
+        receiver = receiver_of(node, peer)
+        before = peak_kb(receiver)
+
+        assert peer.store(large) == 0x0000
+
+        assert peak_kb(receiver) - before < 8 << 10

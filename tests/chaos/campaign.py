@@ -9,10 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+from tests.chaos import queueing
 from tests.chaos.hospital import Hospital, reconcile
 from tests.chaos.scenarios import SCENARIOS, Scenario, disk_full, scenarios_of_postgresql
 from tests.postgresql import PostgresServer, find_binaries
@@ -65,9 +67,11 @@ def on_small_disk(folder: Path) -> int:
     data = folder / "data"
     data.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE}", "tmpfs", str(data)], check=True)
-    hospital = Hospital(folder, min_free_bytes=0)
-    with running(hospital):
-        return undergo(hospital, {"disk full": disk_full}, "SQLite")
+    try:
+        with running(Hospital(folder, min_free_bytes=0)) as hospital:
+            return undergo(hospital, {"disk full": disk_full}, "SQLite")
+    finally:
+        subprocess.run(["umount", "--lazy", str(data)], check=True)
 
 
 def with_postgresql(folder: Path) -> int:
@@ -85,11 +89,16 @@ def with_postgresql(folder: Path) -> int:
         server.remove()
 
 
-RUNS = {"sqlite": with_sqlite, "postgresql": with_postgresql, SMALL_DISK: on_small_disk}
+RUNS: dict[str, Callable[[Path], int]] = {
+    "sqlite": with_sqlite,
+    "postgresql": with_postgresql,
+    SMALL_DISK: on_small_disk,
+    **{name: partial(queueing.run, name) for name in queueing.RUNS},
+}
 
 
 def main(names: list[str]) -> int:
-    if SMALL_DISK not in names:
+    if not names or {"sqlite", "postgresql"} & set(names):
         print("| index | what is done | recovered after | in all | objects sent again | found wrong |")  # noqa: T201
         print("|---|---|---|---|---|---|")  # noqa: T201
     failed = 0

@@ -72,9 +72,12 @@ def die_at(point: str) -> None:
 
 
 def settings_in(folder: Path) -> NodeSettings:
+    """Return the settings of one life; its index is in SQLite, or where a file beside its folder says."""
     destination = Destination(name="folder", kind="folder", folder=folder / "delivered")
     worker = Worker(retry_after_s=(0.001,))
-    return NodeSettings(node=Node(data_dir=folder / "data"), destinations=(destination,), worker=worker)
+    named = folder.with_suffix(f"{folder.suffix}.index")
+    node = Node(data_dir=folder / "data", database_url=named.read_text() if named.exists() else "")
+    return NodeSettings(node=node, destinations=(destination,), worker=worker)
 
 
 def live(folder: Path, files: Sequence[Path], late_s: float = 0.0) -> None:

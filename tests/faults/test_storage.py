@@ -22,9 +22,11 @@ from dicom_node.study import JobState
 from tests.faults.life import POINTS, settings_in
 from tests.faults.raw_peer import RawPeer
 from tests.integration.dicom_node.programs import NodeProcess, run
+from tests.postgresql import PostgresServer
 from tests.unit.dicom_node.arrivals import dataset
 from worker.demo.phantom_studies import WrittenStudy
 
+LONG = "MEDVERSA_LONG_TESTS"
 PIXELS = 80_000
 PAGE = 8192
 
@@ -134,12 +136,20 @@ def test_S02_index_without_space_refuses_and_goes_on_when_there_is_some(
     assert "Traceback" not in small_index.log
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def lives(
-    tmp_path_factory: pytest.TempPathFactory, phantoms: dict[str, WrittenStudy]
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    phantoms: dict[str, WrittenStudy],
 ) -> tuple[Path, dict[str, list[int]]]:
     """The folder of each killed life, and how its two processes ended."""
     folder = tmp_path_factory.mktemp("lives")
+    if request.param == "postgresql":
+        if not os.environ.get(LONG):
+            pytest.skip(f"the same with PostgreSQL takes half a minute: set {LONG}=1")
+        server: PostgresServer = request.getfixturevalue("postgresql")
+        for point in POINTS:
+            (folder / f"{point}.index").write_text(server.new_database(point))
     files = [str(path) for path in phantoms["skin lesion"].files]
     command = [sys.executable, "-m", "tests.faults.life", str(folder), *files]
     root = Path(__file__).resolve().parents[2]

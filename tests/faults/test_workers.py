@@ -25,6 +25,8 @@ from worker.demo.servers import find_program
 pytestmark = [
     pytest.mark.skipif(find_program("redis-server") is None, reason="Redis is not installed"),
     pytest.mark.timeout(900),
+    # pynetdicom leaves the socket of a refused connection to the garbage collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 POISONS = (KILLS, CRASHES, HANGS)

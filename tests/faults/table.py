@@ -29,6 +29,16 @@ LEFT: dict[str, str] = {
 }
 """Cases of `FIRST` and `TRANSPORT` without a test, and why."""
 
+QUEUE = ("Q04", "Q05", "Q06", "Q08", "Q09", "Q11", "Q12", "Q14", "Q15", "Q16")
+"""The other cases about queue and workers that must hold before a release; each has a test."""
+
+PARTLY: dict[str, str] = {
+    "Q09": "no watchdog over a silent consumer: five restarts of Redis never silenced one",
+    "Q14": "order and bounds only; memory under 10,000 jobs is not watched",
+    "Q16": "a lost accelerator counts as an attempt, since the study may be what does it; no smaller batch",
+}
+"""What the tests of a case leave out, or do otherwise on purpose."""
+
 
 def named_tests() -> dict[str, list[str]]:
     """Return `file::test` for each case that has one, looked up in the sources."""
@@ -45,6 +55,7 @@ def rows() -> list[str]:
     found = named_tests()
     others = sorted({*found, *TRANSPORT} - set(FIRST))
     shown = [(case, "<br>".join(found.get(case, [f"left: {LEFT.get(case)}"]))) for case in (*FIRST, *others)]
+    shown = [(case, f"{tests}<br>but: {PARTLY[case]}" if case in PARTLY else tests) for case, tests in shown]
     return ["| case | test |", "|---|---|", *(f"| {case} | {tests} |" for case, tests in shown)]
 
 

@@ -84,7 +84,7 @@ def test_what_is_answered_with_success_is_kept_like_by_c_store(server: RunningSe
 
 
 @pytest.mark.parametrize(("count", "step"), [(3, 1), (1000, 5000)])
-def test_many_parts_in_one_request(server: RunningServer, count: int, step: int) -> None:
+def test_D27_many_parts_in_one_request(server: RunningServer, count: int, step: int) -> None:
     files = [file_of(SOPInstanceUID=f"1.2.3.4.{number}") for number in range(count)]
     content = body(*files)
 
@@ -118,7 +118,7 @@ TRUNCATED = file_of(SOPInstanceUID="1.2.9")[:-900]
         (part(file_of(SOPClassUID="1.2.840.10008.1.3.10")), [0x0122]),
     ],
 )
-def test_a_bad_part_does_not_cost_its_neighbours(
+def test_D27_a_bad_part_does_not_cost_its_neighbours(
     server: RunningServer, bad: bytes, reasons: list[int]
 ) -> None:
     content = part(file_of()) + bad + part(file_of()) + b"--edge--"
@@ -169,7 +169,7 @@ def wait_for(condition: Callable[[], bool], patience_s: float = 20) -> None:
         time.sleep(0.02)
 
 
-def test_a_part_that_never_ends_is_cut_off_at_the_limit(serve: Serve) -> None:
+def test_D27_a_part_that_never_ends_is_cut_off_at_the_limit(serve: Serve) -> None:
     server = serve(max_instance_bytes=1 << 20)
 
     response = post(server, body(file_of(), file_of(PixelData=bytes(3 << 20)), file_of()))
@@ -179,7 +179,7 @@ def test_a_part_that_never_ends_is_cut_off_at_the_limit(serve: Serve) -> None:
     assert len(files_below(server.data_dir / "instances")) == 2
 
 
-def test_a_request_larger_than_allowed_is_refused_before_it_is_read(serve: Serve) -> None:
+def test_D27_a_request_larger_than_allowed_is_refused_before_it_is_read(serve: Serve) -> None:
     server = serve(max_request_bytes=10_000)
     assert post(server, body(file_of(PixelData=bytes(20_000)))).status_code == 413
 
@@ -212,7 +212,7 @@ def test_a_body_that_stops_coming_is_given_up(serve: Serve) -> None:
         ({"Accept": "application/dicom+xml, */*;q=0.1"}, 200),
     ],
 )
-def test_what_cannot_be_read_or_answered_is_told_by_status(
+def test_D27_what_cannot_be_read_or_answered_is_told_by_status(
     server: RunningServer, headers: dict[str, str], status: int
 ) -> None:
     assert post(server, body(file_of()), **headers).status_code == status

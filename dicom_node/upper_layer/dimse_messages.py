@@ -23,9 +23,11 @@ NO_DATA_SET: Final = b"\x01\x01"
 _LAST_COMMAND_FRAGMENT: Final = 0x03
 _ELEMENT: Final = struct.Struct("<HHL")
 
-_ECHO, _EVENT_REPORT, _ACTION, _EVENT_REPORT_RSP = b"\x30\x00", b"\x00\x01", b"\x30\x01", b"\x00\x81"
-_SERVED: Final = frozenset((_ECHO, _EVENT_REPORT, _ACTION, _EVENT_REPORT_RSP))
-"""Command fields of what the library answers: C-ECHO, N-EVENT-REPORT, N-ACTION, and a response to us."""
+_ECHO, _EVENT_REPORT, _EVENT_REPORT_RSP = b"\x30\x00", b"\x00\x01", b"\x00\x81"
+_SET, _ACTION, _CREATE = b"\x20\x01", b"\x30\x01", b"\x40\x01"
+_SERVED: Final = frozenset((_ECHO, _EVENT_REPORT, _EVENT_REPORT_RSP, _SET, _ACTION, _CREATE))
+"""Command fields of what the library answers: C-ECHO, N-EVENT-REPORT, N-SET, N-ACTION, N-CREATE, and of a
+response to us."""
 _UIDS: Final = (AFFECTED_SOP_CLASS_UID, 0x0003, AFFECTED_SOP_INSTANCE_UID, 0x1001)
 _NUMBERS: Final = (COMMAND_FIELD, MESSAGE_ID, MESSAGE_ID_RESPONDED_TO, DATA_SET_TYPE, STATUS, 0x1002, 0x1008)
 """Elements of those messages (PS3.7 9.3.5, 10.3.1, 10.3.4): UI, and US."""

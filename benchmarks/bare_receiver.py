@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 P_DATA, RELEASE_RQ = 4, 5
@@ -96,13 +97,20 @@ def serve(connection: socket.socket, folder: Path, *, is_durable: bool) -> None:
                 connection.sendall(response(context, command))
 
 
+def reap() -> None:
+    """Wait for children that have ended, so that their processor time counts as ours."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port", type=int)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--no-sync", action="store_true", help="do not wait for the disk")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, lambda number, frame: reap())
     with socket.create_server(("127.0.0.1", arguments.port), backlog=64) as listening:
         while True:
             connection, _ = listening.accept()

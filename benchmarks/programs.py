@@ -32,6 +32,8 @@ class Receiver:
     environment: Mapping[str, str] = field(default_factory=lambda: ENVIRONMENT)
     """Also of those who send to it."""
     rates: dict[str, list[float]] = field(default_factory=dict)
+    processor_ms: dict[str, list[float]] = field(default_factory=dict)
+    """Of each instance."""
     peak_mb: float = 0.0
 
 
@@ -168,6 +170,17 @@ def processes_of(pid: int) -> list[int]:
         for child in tasks.read_text().split()
     ]
     return [pid, *(below for child in children for below in processes_of(child))]
+
+
+def processor_s(process: subprocess.Popen[bytes]) -> float:
+    """Return the processor time of a program's processes, and of those that it has waited for."""
+    ticks = 0
+    for pid in processes_of(process.pid):
+        with suppress(OSError):
+            # The name, in brackets, may hold blanks; user and system, own and children's, follow later.
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(int(each) for each in fields[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mb(process: subprocess.Popen[bytes]) -> float:

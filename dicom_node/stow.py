@@ -59,8 +59,8 @@ def _let_in(peer: WebPeer) -> Generator[httpx.Client, None, None]:
 
 def _post(client: httpx.Client, file: Sendable) -> httpx.Response:
     boundary = uuid4().hex
-    kind = f"application/dicom; transfer-syntax={file.transfer_syntax_uid}"
-    head = f"--{boundary}\r\nContent-Type: {kind}\r\n\r\n".encode("ascii")
+    # Without the transfer syntax, which the file has itself: Orthanc takes no parameters here.
+    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode("ascii")
     tail = f"\r\n--{boundary}--\r\n".encode("ascii")
     headers = {
         "Accept": JSON,
@@ -100,9 +100,8 @@ def _status(peer: WebPeer, response: httpx.Response, sop_instance_uid: str) -> i
     said = _said(response, sop_instance_uid)
     if said is not None:
         return said
-    if code == HTTPStatus.OK:
-        # The standard lets it mean that everything was stored, whatever the body says.
-        return SUCCESS
+    if code == HTTPStatus.OK and not response.content:
+        return SUCCESS  # with a body that does not name the object it was not stored: Orthanc answers so
     is_final = 400 <= code < 500 and code not in COME_AGAIN
     return PROCESSING_FAILURE if is_final else None
 

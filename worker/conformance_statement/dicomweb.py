@@ -54,7 +54,7 @@ def user_agent(chapter: Chapter) -> None:
         "Results go to destinations of kind `dicomweb` by STOW-RS, one instance in a request, in the",
         "transfer syntax in which they are stored; TLS with verification of the server, an Authorization",
         "header as configured. What the Store Instances Response says of an instance counts as its C-STORE",
-        "status would (4.2.2); 200 without a word of it means that it was stored.",
+        "status would (4.2.2); 200 without a body means that it was stored.",
     )
     chapter.table(
         ("answer", "what is done"),

@@ -100,6 +100,7 @@ OTHER_FAILURE = {"0008119A": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "V
         ((409, said(failed=[item(UID)])), 0x0110),
         ((409, OTHER_FAILURE), 0xC000),
         ((200, b""), 0x0000),
+        ((200, {"00081198": {"vr": "SQ"}, "00081199": {"vr": "SQ"}}), None),
         ((202, b""), None),
         ((202, said(stored=[item("9.9")])), None),
         ((400, b"bad"), 0x0110),

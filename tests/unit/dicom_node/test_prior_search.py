@@ -2,7 +2,8 @@
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,24 +48,38 @@ class FakeArchive:
     hangs_on: frozenset[str] = frozenset()
     released: threading.Event = field(default_factory=threading.Event)
     asked: list[str] = field(default_factory=list)
+    calls: list[threading.Event] = field(default_factory=list)
+    """One for each call, set when it is over; some are late, in threads of their own."""
 
     def candidates(self, patient: Patient) -> list[Candidate]:
-        self._note("candidates")
-        return [described(ds, [ds]) for ds in self.holds]
+        with self._call("candidates"):
+            return [described(ds, [ds]) for ds in self.holds]
 
     def fetch(self, candidate: Candidate) -> tuple[Instance, ...]:
         uid = candidate.study_instance_uid
-        self._note("fetch")
-        for ds in self.delivers.get(uid, [ds for ds in self.holds if ds.StudyInstanceUID == uid]):
-            assert self.sender.send(ds).status == 0x0000
-        return tuple(self.database.instances.of_study(uid))
+        with self._call("fetch"):
+            for ds in self.delivers.get(uid, [ds for ds in self.holds if ds.StudyInstanceUID == uid]):
+                assert self.sender.send(ds).status == 0x0000
+            return tuple(self.database.instances.of_study(uid))
 
-    def _note(self, what: str) -> None:
+    def let_go(self) -> None:
+        """Let calls that hang go on, and wait for their end: they still use the index."""
+        self.released.set()
+        assert all(over.wait(60) for over in self.calls)
+
+    @contextmanager
+    def _call(self, what: str) -> Generator[None, None, None]:
         self.asked.append(what)
-        if self.error:
-            raise UnreachableError(self.error)
-        if what in self.hangs_on:
-            self.released.wait(60)
+        over = threading.Event()
+        self.calls.append(over)
+        try:
+            if self.error:
+                raise UnreachableError(self.error)
+            if what in self.hangs_on:
+                self.released.wait(60)
+            yield
+        finally:
+            over.set()
 
 
 @dataclass
@@ -101,7 +116,7 @@ def search(
     monkeypatch.setattr(registry, "PRIOR_SOURCES", {"fake": built})
     yield made
     for archive in made.archives:
-        archive.released.set()
+        archive.let_go()
 
 
 def found(result: PriorSearch) -> list[tuple[str, str]]:

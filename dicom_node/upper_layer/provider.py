@@ -43,6 +43,8 @@ INVALID_PDU, CONNECTION_CLOSED = "Evt19", "Evt17"
 MAX_COMMAND_BYTES: Final = 1 << 16
 MAX_OTHER_BYTES: Final = 1 << 20
 """Bytes of a data set that comes with any other request than C-STORE."""
+MAX_DISCARDED_BYTES: Final = 1 << 22
+"""What is taken from a peer after an abort, so that it can read the abort before the connection is closed."""
 TICK_S: Final = 0.25
 LINGER_S: Final = 0.02
 """How long the next bytes are waited for before the library's loop has its turn."""
@@ -159,6 +161,7 @@ class StreamingProvider(DULServiceProvider):
         """When the PDU that has begun must be complete; `_deadline_of` tells which one that is."""
         self._deadline_of = 0
         self._has_begun = self._has_ended = False
+        self._discarded = 0
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
@@ -225,13 +228,14 @@ class StreamingProvider(DULServiceProvider):
         return True
 
     def _discard(self, wrapper: GuardedSocket) -> bool:
-        """Throw away what still comes, and close when nothing does: it need not be in step with PDUs."""
+        """Throw away what still comes, and close when nothing or too much does: it need not be in step."""
+        self._discarded += len(wrapper.buffered)
         wrapper.consume(len(wrapper.buffered))
         try:
             is_more = wrapper.ready and wrapper.fill()
         except OSError:
             is_more = False
-        if not is_more:
+        if not is_more or self._discarded > MAX_DISCARDED_BYTES:
             wrapper.close()
         return True
 

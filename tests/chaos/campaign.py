@@ -47,7 +47,7 @@ def undergo(hospital: Hospital, scenarios: Mapping[str, Scenario], index: str) -
         again = sum(len(contents) - 1 for contents in hospital.archive.received.values())
         found = "; ".join(faults[:3]) or "nothing"
         whole = time.monotonic() - begun
-        print(f"| {index} | {name} | {told} | {whole:.0f} s | {again} | {found} |", flush=True)  # noqa: T201
+        print(f"| {index} | {name} | {told} | {whole:.0f} s | {again} | {found} |", flush=True)  # noqa: T201 (the answer)
     return failed
 
 
@@ -77,7 +77,7 @@ def on_small_disk(folder: Path) -> int:
 def with_postgresql(folder: Path) -> int:
     binaries = find_binaries()
     if binaries is None:
-        print("PostgreSQL is not installed")  # noqa: T201
+        print("PostgreSQL is not installed")  # noqa: T201 (the answer)
         return 1
     server = PostgresServer(binaries)
     try:
@@ -99,8 +99,8 @@ RUNS: dict[str, Callable[[Path], int]] = {
 
 def main(names: list[str]) -> int:
     if not names or {"sqlite", "postgresql"} & set(names):
-        print("| index | what is done | recovered after | in all | objects sent again | found wrong |")  # noqa: T201
-        print("|---|---|---|---|---|---|")  # noqa: T201
+        print("| index | what is done | recovered after | in all | objects sent again | found wrong |")  # noqa: T201 (the answer)
+        print("|---|---|---|---|---|---|")  # noqa: T201 (the answer)
     failed = 0
     for name in names or ["sqlite", "postgresql"]:
         with tempfile.TemporaryDirectory(prefix="medversa-chaos-") as folder:

@@ -32,7 +32,7 @@ def poison(hospital: Hospital) -> int:
         slowed = 1 - rate / alone
         failed += slowed > MOST_SLOWED
         what = "kills its worker" if mark == KILLS else f"hangs until the limit of {POISON_LIMIT_S:g} s"
-        print(  # noqa: T201
+        print(  # noqa: T201 (the answer)
             f"a study that {what}: {OTHERS} others at {rate:.2f} studies/s, {alone:.2f} without it, "
             f"{slowed:.0%} slower"
         )
@@ -52,7 +52,7 @@ def _rate(hospital: Hospital, name: str, poisons: Sequence[str]) -> float:
     database.close()
     assert all(job.state is JobState.FAILED and job.attempts == 3 for job in dead), "not dead after three"
     for job in dead:
-        print(_told(job))  # noqa: T201
+        print(_told(job))  # noqa: T201 (the answer)
     begun = min(_at(history, JobState.RUNNING) for history in histories)
     ended = max(_at(history, JobState.DONE) for history in histories)
     return OTHERS / (ended - begun).total_seconds()
@@ -87,7 +87,7 @@ def urgency(hospital: Hospital) -> int:
     }
     database.close()
     before = sum(at < begun["stat"][0] for at in begun["others"])
-    print(  # noqa: T201
+    print(  # noqa: T201 (the answer)
         f"STAT study behind {BACKLOG} others: delivered {seconds:.1f} s after the worker was ready; "
         f"{before} of the others were begun before it"
     )

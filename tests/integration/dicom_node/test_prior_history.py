@@ -74,7 +74,7 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archives]:
 def delete_from_orthanc(orthanc: OrthancProcess, study_instance_uid: str) -> None:
     url = f"http://127.0.0.1:{orthanc.http_port}"
     # Not checked: loopback.
-    query = urllib.request.Request(f"{url}/tools/lookup", data=study_instance_uid.encode())  # noqa: S310
+    query = urllib.request.Request(f"{url}/tools/lookup", data=study_instance_uid.encode())  # noqa: S310 (loopback)
     with urllib.request.urlopen(query) as answer:  # noqa: S310 (loopback)
         (found,) = json.load(answer)
     delete = urllib.request.Request(f"{url}{found['Path']}", method="DELETE")  # noqa: S310 (loopback)

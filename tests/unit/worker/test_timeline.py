@@ -75,7 +75,7 @@ def test_job_number_means_its_study(bench: Bench, phantoms: dict[str, WrittenStu
 
 
 class BrokenFamily(FakeFamily):
-    def look(self, modality: object, images: object) -> None:  # type: ignore[override]
+    def look(self, modality: object, images: object) -> None:  # type: ignore[override] # a fake
         raise ModelError("<script>the weights are full of holes</script>")
 
 

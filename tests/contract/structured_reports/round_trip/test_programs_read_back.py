@@ -61,7 +61,7 @@ def test_dcmtk_reads_what_the_reading_states(bundle: Bundle):
     done = run(tool("dsr2xml"), bundle.report)
     assert done.returncode == 0, done.stderr
     # Not checked: what our own writer and DCMTK made.
-    content = ElementTree.fromstring(done.stdout).find("document/content/container")  # noqa: S314
+    content = ElementTree.fromstring(done.stdout).find("document/content/container")  # noqa: S314 (our own)
     assert content is not None
     said, expected = stated_by_report(from_dcmtk(content)), bundle.stated
     assert expected.texts - said.texts == Counter()

@@ -8,6 +8,7 @@ import os
 import random
 import struct
 import sys
+from collections import deque
 from collections.abc import Iterator
 
 import pytest
@@ -48,9 +49,24 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     assert "too many at once" not in running.log
 
 
+def threads_at_rest(node: NodeProcess) -> int:
+    """Count the node's threads when none has come or gone for a second.
+
+    Some of its own start just after it listens: counted too early, they would look like strangers' later.
+    """
+    counts: deque[int] = deque(maxlen=6)
+
+    def is_steady() -> bool:
+        counts.append(memory_of(node, "Threads"))
+        return len(counts) == counts.maxlen and len(set(counts)) == 1
+
+    wait_until(is_steady, 90, "a steady number of threads")
+    return counts[-1]
+
+
 def survive(node: NodeProcess, kind: str) -> None:
     """Have the node endure one kind of nonsense, and see that it is as it was before."""
-    threads, receivers = memory_of(node, "Threads"), node.receivers
+    threads, receivers = threads_at_rest(node), node.receivers
     with probing(node.port) as probe:
         figures = assail(node.port, kind, COUNTS[kind], SEED)
 

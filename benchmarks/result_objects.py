@@ -41,7 +41,7 @@ PEER_TYPES = {"segments": "binary", "label map": "labelmap"}
 def main() -> None:
     """Measure and print; with `--case` only write that bundle, as the parent process asks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--slices", type=int, default=300)
     parser.add_argument("--case", choices=list(CASES), help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, default=Path(".bench/result_objects.json"), help="raw figures")

@@ -303,7 +303,7 @@ class DemoTraining:
                 tokens = see_variant(network, pool, windows[v] if v else None, drawn)
                 save_file({"tokens": tokens}, files[v])
         self.rank.meet()
-        return SeenPictures([load_file(file)["tokens"] for file in files], windows)
+        return SeenPictures([load_file(file)["tokens"] for file in files], windows, pool.truth)
 
     def all_lessons(
         self, network: MedVersaNetwork, tokenizer: MedVersaTokenizer, planar: Seen, pool: VolumePool

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.families.medversa_networks.sizes import MedVersaSizes
+from model.training.compared_cells import ComparedCells
 
 PLACES_WEIGHT = 0.1
 EXTENTS_WEIGHT = 2.0
@@ -63,17 +64,23 @@ class Heads(nn.Module):
 
     def __init__(self, sizes: MedVersaSizes) -> None:
         super().__init__()
-        self.places, self.extents = Places(sizes), Extents(sizes)
+        self.places, self.extents, self.compared = Places(sizes), Extents(sizes), ComparedCells(sizes)
 
-    def losses(self, states: Tensor, shown: Tensor, verbs: Tensor, extents: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, states: Tensor, shown: Tensor, verbs: Tensor, extents: Tensor, compared: Tensor
+    ) -> dict[str, Tensor]:
         """What all heads have to say of (B, L, hidden) states.
 
         Args:
             shown: (B, L) bool: where visual tokens are.
             verbs: (B, L) bool: where the verbs of changes are, whose extents are known.
             extents: (n, 2), one row for each of them.
+            compared: (B, T, labels, 2) where each row of the batch shows two radiographs, else empty.
         """
         losses = {"places": self.places.loss(states, shown)}
         if len(extents):
             losses["extents"] = self.extents.loss(states[:, :-1][verbs[:, 1:]], extents)
+        if len(compared):
+            tokens = states[shown].unflatten(0, (len(compared), -1))
+            losses["compared"] = self.compared.loss(tokens[:, compared.shape[1] :], compared)
         return losses

@@ -1,7 +1,7 @@
 """What the language model is taught: instructions over visual tokens that frozen encoders made once."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from model.families.medversa import answer_ids, prefix_ids, question_ids
 from model.families.medversa_networks.network import MedVersaNetwork, splice
 from model.families.medversa_networks.tokenizer import MedVersaTokenizer
 from model.prompts import region_text
-from model.reading import ABDOMINAL_ORGANS, Modality
+from model.reading import ABDOMINAL_ORGANS, Modality, Task
+from model.training.compared_cells import sizes_in_cells
 from model.training.devices import mixed_precision
 from model.training.instruction import Instruction
 from model.training.language_heads import Heads
@@ -21,6 +22,7 @@ from model.training.losses import IGNORED, box_loss, detection_loss
 from model.training.planar_pool import (
     MASKS,
     PlanarPool,
+    PlanarTruth,
     normalised,
     random_windows,
     windowed_boxes,
@@ -43,6 +45,8 @@ class SeenPictures:
     """Each variant: (N, T, width) float16."""
     windows: Tensor
     """(variants, N, 4): how each variant was cut; variant 0 is the picture as served."""
+    truth: PlanarTruth
+    """Of the N pictures as served."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,17 +85,14 @@ class LessonBatch:
     """(v, 2) how large what changed is now and was before, for every verb of the batch in order."""
     structures: Tensor
     """(m,) which structure each `<2DSEG>` or `<3DSEG>` of the batch means, in order."""
+    compared: Tensor
+    """(B, T, labels, 2) what each cell of the second radiograph must tell; empty but for comparisons."""
 
     def to(self, device: torch.device) -> "LessonBatch":
+        moved = {field.name: getattr(self, field.name) for field in fields(self)}
+        visual = [tokens.to(device) for tokens in self.visual]
         return LessonBatch(
-            self.ids.to(device),
-            self.mask.to(device),
-            self.labels.to(device),
-            [tokens.to(device) for tokens in self.visual],
-            self.boxes.to(device),
-            self.verbs.to(device),
-            self.extents.to(device),
-            self.structures.to(device),
+            **{name: value.to(device) for name, value in moved.items() if name != "visual"}, visual=visual
         )
 
 
@@ -176,6 +177,7 @@ def batch_of(
     verbs = torch.zeros_like(ids, dtype=torch.bool)
     visual: list[Tensor] = []
     boxes: list[Tensor] = []
+    variants: list[Tensor] = []
     for b, lesson in enumerate(lessons):
         start = length - len(lesson.ids)
         ids[b, start:] = torch.tensor(lesson.ids)
@@ -188,6 +190,7 @@ def batch_of(
         drawn = torch.randint(len(pictures.tokens), (len(lesson.rows),), generator=rng)
         if lesson.variant is not None:
             drawn[:] = lesson.variant
+        variants.append(drawn)
         shown = zip(drawn.tolist(), lesson.rows, strict=True)
         visual.append(torch.cat([pictures.tokens[v][row] for v, row in shown]).float())
         if lesson.instruction.boxes:
@@ -204,7 +207,18 @@ def batch_of(
         verbs,
         torch.tensor(extents).reshape(-1, 2),
         torch.tensor(structures, dtype=torch.long),
+        _compared(lessons, pictures, variants),
     )
+
+
+def _compared(lessons: Sequence[Lesson], pictures: SeenPictures, variants: Sequence[Tensor]) -> Tensor:
+    """What the cells of pairs of radiographs must tell; empty where the lessons are no comparisons."""
+    if any(lesson.instruction.task is not Task.COMPARISON for lesson in lessons):
+        return torch.zeros(0)
+    second = torch.tensor([lesson.rows[1] for lesson in lessons])
+    windows = pictures.windows[torch.stack([*variants])[:, 1], second]
+    truth = pictures.truth.picked(torch.tensor([lesson.rows for lesson in lessons]).flatten())
+    return sizes_in_cells(truth, windows, int(pictures.tokens[0].shape[1] ** 0.5))
 
 
 def read_batch(network: MedVersaNetwork, batch: LessonBatch, tokenizer: MedVersaTokenizer) -> Tensor:
@@ -266,7 +280,7 @@ def language_losses(
         "language": functional.cross_entropy(
             network.logits(states[:, :-1][before]), batch.labels[:, 1:][before]
         ),
-        **heads.losses(states, batch.ids == tokenizer.image, batch.verbs, batch.extents),
+        **heads.losses(states, batch.ids == tokenizer.image, batch.verbs, batch.extents, batch.compared),
     }
     tags = batch.labels == _tag_id(tokenizer, DETECTION_TAG)
     if tags.any():

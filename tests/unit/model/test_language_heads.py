@@ -8,6 +8,7 @@ from model.families.medversa_networks.sizes import DEMO
 from model.training.language_heads import EXTENTS_WEIGHT, PLACES_WEIGHT, Extents, Heads, Places
 
 SIZES = replace(DEMO, visual_side=2, max_images=3, hidden=7)
+NOT_COMPARED = torch.zeros(0)
 
 
 def _told_by_state(places: Places) -> None:
@@ -49,14 +50,15 @@ def test_extents_are_told_by_the_state_before_the_verb() -> None:
     states[0, 4, :2] = torch.tensor([0.8, 0.5])
     shown = torch.tensor([[True] * 4 + [False] * 2])
     verbs = torch.tensor([[False] * 5 + [True]])
-    losses = heads.losses(states, shown, verbs, torch.tensor([[0.8, 0.5]]))
+    losses = heads.losses(states, shown, verbs, torch.tensor([[0.8, 0.5]]), NOT_COMPARED)
     assert float(losses["extents"].detach()) < 1e-6
-    wrong = heads.losses(states, shown, verbs, torch.tensor([[0.5, 0.5]]))
+    wrong = heads.losses(states, shown, verbs, torch.tensor([[0.5, 0.5]]), NOT_COMPARED)
     assert abs(float(wrong["extents"].detach()) - EXTENTS_WEIGHT * 0.15) < 1e-6
 
 
 def test_nothing_is_asked_of_extents_where_nothing_changed() -> None:
     states, shown = torch.zeros(1, 4, 7), torch.ones(1, 4, dtype=torch.bool)
-    losses = Heads(SIZES).losses(states, shown, torch.zeros(1, 4, dtype=torch.bool), torch.zeros(0, 2))
+    verbs = torch.zeros(1, 4, dtype=torch.bool)
+    losses = Heads(SIZES).losses(states, shown, verbs, torch.zeros(0, 2), NOT_COMPARED)
     assert set(losses) == {"places"}
     assert isinstance(Heads(SIZES).extents, Extents)

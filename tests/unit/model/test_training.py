@@ -329,7 +329,8 @@ def test_only_the_answer_is_taught(trained: tuple[DemoPlan, Path]) -> None:
     tokenizer = MedVersaTokenizer.from_file(run / "tokenizer.json")
     told = [_instruction(Modality.CXR, Task.CLASSIFICATION, a) for a in ("Yes.", "No finding at all.")]
     lessons = [lesson_of(i, (0,), tokenizer, 9) for i in told]
-    seen = SeenPictures([torch.zeros(1, 9, 4)], torch.tensor([[[1.0, 1.0, 0.0, 0.0]]]))
+    as_served = torch.tensor([[[1.0, 1.0, 0.0, 0.0]]])
+    seen = SeenPictures([torch.zeros(1, 9, 4)], as_served, pool_of([_view(0)]).truth)
     batch = batch_of(lessons, seen, torch.zeros(0), torch.Generator())
     for row, answer in zip(batch.labels, ("Yes.", "No finding at all."), strict=True):
         assert tokenizer.decode(row[row != IGNORED].tolist()) == f" {answer}###"

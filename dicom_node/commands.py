@@ -1,4 +1,4 @@
-"""Commands of the node's room: `serve`, `send`, `status`, `doctor`."""
+"""Commands of the node's room: `serve`, `send`, `status`, `rebuild-index`, `doctor`."""
 
 import signal
 import sys

@@ -11,7 +11,7 @@ class Completion(Section):
     limit_s: Seconds = 3600.0
     """Seconds since the first instance of a revision after which nothing is waited for. Default 3600."""
     learn: bool = True
-    """Whether the quiet period of a source is learned from its last studies. Default true."""
+    """Whether the quiet period of a source is learned, once it has sent 20 studies. Default true."""
     shortest_quiet_s: Seconds = 5.0
     """Shortest quiet period that is learned. Default 5, or quiet_period_s where that is shorter."""
     longest_quiet_s: Seconds = 120.0

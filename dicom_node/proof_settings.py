@@ -15,7 +15,7 @@ class ProofOfDelivery(Section):
     Commitment, PS3.4 J); read-back: each object is fetched from it and compared. Default status."""
     source: Name | None = None
     """Name of the `[[query_retrieve]]` (by C-GET), `[[dicomweb]]` or `[[orthanc]]` that reads back, or of
-    the destination itself, if its kind is dicomweb."""
+    the destination itself, if its kind is dicomweb; read-back needs it."""
     ae_title: AETitle | None = None
     """AE title that is asked for commitment. Default: the destination's."""
     host: str | None = None

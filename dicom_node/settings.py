@@ -58,7 +58,8 @@ class Node(Section):
     database_url: str = ""
     """SQLAlchemy URL of the index. Default: SQLite in data_dir."""
     quiet_period_s: Seconds = 20.0
-    """Seconds without a new instance after which a study is complete. Default 20."""
+    """Seconds without a new instance after which a study is complete, until learned (completion.learn).
+    Default 20."""
     receivers: Annotated[int, Field(ge=0, le=64)] = 0
     """Processes that receive, side by side on the one port. Default 0: one for each processor, 4 at most."""
     called_ae_titles: tuple[AETitle, ...] = ()
@@ -118,7 +119,8 @@ class Destination(Section):
     authorization_file: Path | None = None
     """File with the value of the Authorization header, e.g. `Bearer …` (kind dicomweb). Default: none."""
     ca_file: Path | None = None
-    """PEM file of the authorities that may have signed its certificate (kind dicomweb)."""
+    """PEM file of the authorities that may have signed its certificate (kind dicomweb). Default: well-known
+    ones."""
     folder: Path | None = None
     """Where files go (kind folder)."""
     calling_ae_title: AETitle = "MEDVERSA"
@@ -418,5 +420,7 @@ def _one_line(exc: ValidationError, path: Path | None) -> str:
     where = "environment" if path is None else str(path)
     more = f" (and {exc.error_count() - 1} more)" if exc.error_count() > 1 else ""
     if error["type"] == "extra_forbidden":
-        return f"{where}: unknown key {key}; see `medversa-node serve --help`{more}"
+        return (
+            f"{where}: unknown key {key}; chapter 4.4 of `medversa-node conformance-statement` has all{more}"
+        )
     return f"{where}: {key or 'file'}: {error['msg']}{more}"

@@ -24,8 +24,8 @@ NO_CHECK_TIME: Final = 0x200000
 
 
 class Tls(Section):
-    """`[tls]`: our certificate and whose certificates are believed; `tls = true` of the node, a destination
-    or a query/retrieve peer means this table, and `tls = {…}` there overrides single fields of it."""
+    """`[tls]`: our certificate and whose certificates are believed; `tls = true` of the node or of a
+    peer that we call means this table, and `tls = {…}` there overrides single fields of it."""
 
     certificate_file: Path
     """PEM file of our certificate, followed by intermediate ones."""

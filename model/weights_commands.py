@@ -18,7 +18,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 @click.group()
 def weights() -> None:
-    """Look at weights, and convert released ones."""
+    """Look at weights, convert released ones, put others into service."""
 
 
 @weights.command()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from dicom_node.commands import CONFIG
 from dicom_node.log_redaction import configure_logging
 from dicom_node.settings import load_settings
 
@@ -13,7 +14,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--config", type=_FILE, help="The node's TOML file.")
+@CONFIG
 @click.option(
     "--stage",
     "stages",
@@ -60,7 +61,7 @@ _TASKS = (
 @click.argument("words", nargs=-1)
 @click.option("--prior", "priors", type=_PATH, multiple=True, help="An earlier study of the same patient.")
 @click.option("--priors", "stored_priors", is_flag=True, help="Show the stored priors of a stored study too.")
-@click.option("--config", type=_FILE, help="The node's TOML file, for a stored study.")
+@CONFIG
 @click.option("--task", type=click.Choice(_TASKS), help="Put a task of the protocol instead of WORDS.")
 @click.option(
     "--region", default="", help="Describe x1,y1,x2,y2 of <img0> instead: pixels, or per cent (10%)."

@@ -10,6 +10,7 @@ import click
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
+from dicom_node.commands import CONFIG
 from dicom_node.settings import NodeSettings, load_settings
 from structured_reports.checks.bundle import sorted_out
 from structured_reports.checks.page import JudgedObject, html_page, text_lines
@@ -24,7 +25,7 @@ _UNREADABLE = (
 
 @click.command()
 @click.argument("what", nargs=-1, required=True)
-@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="The node's TOML file.")
+@CONFIG
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page to this file too."

@@ -86,7 +86,7 @@ class Rule(Section):
     destinations: tuple[str, ...] | None = None
     """Names of the destinations that get results; none of them: results stay here. Default: all."""
     profiles: dict[str, str] = Field(default_factory=dict)
-    """Other profiles than the destinations' own, by the destination's name."""
+    """Other profiles than the destinations' own, by the destination's name. Default: none."""
 
 
 def check_rules(rules: Sequence[Rule], destinations: Sequence[str]) -> None:

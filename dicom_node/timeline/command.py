@@ -24,7 +24,8 @@ def timeline(study: str, config: Path | None, as_json: bool, page: Path | None) 
     """Show all that happened to STUDY, in order: signals, rules, priors, waits, objects, proofs, failures.
 
     STUDY is a Study Instance UID or the number of a job. Lines marked ! are failures. Nothing names the
-    patient; why people decided as they did is in `medversa-node results held --all`.
+    patient; why people released, dropped or withdrew results is in `medversa-node results held --all` and
+    `results withdrawn`.
     """
     database = open_database(load_settings(config).node.database_url)
     try:

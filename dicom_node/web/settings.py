@@ -18,7 +18,7 @@ class Web(Section):
     certificate_file: Path | None = None
     """PEM file of our certificate, with those between it and the root. Default: no TLS."""
     key_file: Path | None = None
-    """PEM file of its private key."""
+    """PEM file of its private key, not encrypted; certificate_file needs it."""
     client_ca_file: Path | None = None
     """PEM file of the authorities of which clients must show a certificate. Default: none is asked for."""
     is_behind_proxy: bool = False
@@ -30,9 +30,9 @@ class Web(Section):
     max_connections: Count = 64
     """Connections at once. Default 64."""
     max_request_bytes: Count = 64 << 30
-    """Largest body of one request. Default 64 GiB."""
+    """Largest body of one request, in bytes. Default 64 GiB."""
     max_instance_bytes: Count = 4 << 30
-    """Largest instance. Default 4 GiB."""
+    """Largest instance, in bytes. Default 4 GiB."""
     max_results: Count = 1000
     """Most matches in the answer to one search; further ones are asked for by offset. Default 1000."""
     timeout_s: Seconds = 60.0

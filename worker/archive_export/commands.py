@@ -39,7 +39,9 @@ def _date(_context: click.Context, _parameter: click.Parameter, value: str) -> s
     "--pacs", metavar="NAME", help="Take studies from this [[query_retrieve]] of the configuration."
 )
 @click.option(
-    "--config", type=_FILE, help="The node's TOML file; without --folder and --pacs its store is taken."
+    "--config",
+    type=_FILE,
+    help="The node's TOML file (default: $MEDVERSA_CONFIG); without --folder and --pacs its store is taken.",
 )
 @click.option(
     "--study", "studies", multiple=True, metavar="UID", help="A Study Instance UID; may be given again."

@@ -50,8 +50,11 @@ def configuration(chapter: Chapter) -> None:
     chapter.section("4", "Configuration")
     overridable = ", ".join(f"`[{section}]`" for section in OVERRIDABLE_SECTIONS)
     chapter.say(
-        f"One TOML file. `{ENVIRONMENT_PREFIX}SECTION_FIELD` in the environment overrides a field of",
-        f"{overridable}. AE titles, hosts and ports, local and remote, are all settings:",
+        f"One TOML file, which `--config` or `{ENVIRONMENT_PREFIX}CONFIG` names; relative paths are relative",
+        f"to it. `{ENVIRONMENT_PREFIX}SECTION_FIELD` in the environment overrides a field of {overridable};",
+        "commas separate the values of a list. `tls = true` means `[tls]`, and `tls = {…}` overrides single",
+        "keys of it. A key without a default must be given where it applies; a condition of a rule that is",
+        "left out holds. AE titles, hosts and ports, local and remote, are all settings:",
     )
     chapter.table(("table", "key", "meaning"), _settings())
 

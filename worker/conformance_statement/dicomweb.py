@@ -36,10 +36,11 @@ def origin_server(chapter: Chapter) -> None:
     """Tell what the server does, from its own tables."""
     chapter.section("2.5", "NODE: DICOMweb as origin server")
     chapter.say(
-        "`medversa-node web`, a process beside `medversa-node serve` on the same store",
-        "and index; not started",
-        f"by default. Every path begins with `{ROOT}`. A bearer token (RFC 6750) allows what its scope says;",
-        "without any token ever made, programs of this machine may do everything and others nothing.",
+        "`medversa-node web`, a process beside `medversa-node serve` on the same store and index; not",
+        f"started by default. Every path begins with `{ROOT}`, but for `/healthz`, which tells anybody",
+        "that the server is there. A bearer token (RFC 6750) allows what its scope says: 401 without a",
+        "valid one, 403 with another scope. Without any token ever made, programs of this machine may do",
+        "everything and others nothing.",
     )
     chapter.table(("method", "resource", "scope"), _resources())
     _store(chapter)
@@ -90,7 +91,7 @@ def _store(chapter: Chapter) -> None:
         f"{limits.timeout_s:g} s without a byte. The answer is `{JSON}`: 200, 202 if some",
         "were refused or stored",
         "with a warning, 409 if all were refused, 503 if all were for want of space;",
-        "400, 408, 413 and 415 for",
+        "400, 406, 408, 413 and 415 for",
         "requests of which nothing was stored.",
     )
     chapter.table(("reason", "when"), ((f"0x{code:04X}", text) for code, text in REASONS.items()))

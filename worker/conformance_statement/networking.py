@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from dicom_node.archive_counts import SERIES_KEYS as COUNTING_KEYS
 from dicom_node.dimse_status import PROCESSING_FAILURE, QUARANTINED_WITH, REFUSED_WITH
 from dicom_node.instance_look_up import RESULT_CLASSES
 from dicom_node.priors.description import IMAGE_KEYS, PROCEDURES, SERIES_KEYS, STUDY_KEYS
 from dicom_node.priors.query_retrieve import FIND, GET, MOVE
 from dicom_node.routing import READABLE_CLASSES
 from dicom_node.scp import ASSOCIATION_TIMEOUT_S
+from dicom_node.scp import NATIVE as UNCOMPRESSED
 from dicom_node.settings import Node, Worker
 from dicom_node.storage_classes import TRANSFER_SYNTAXES, VERIFICATION
 from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -22,6 +24,7 @@ from worker.settings import DELIVERY_PATIENCE
 
 NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 NODE_ACCEPTS = "C-ECHO, C-STORE, N-ACTION, N-CREATE, N-SET, N-EVENT-REPORT"
+OPERATORS_COMMANDS = "`doctor`, `send`, `priors`, `results show`, `train export`"
 _UID = ("SOP class", "UID")
 
 
@@ -60,21 +63,22 @@ def _implementation_model(chapter: Chapter) -> None:
             (
                 "NODE",
                 "`medversa-node serve`",
-                "a report of commitment is due",
-                "C-ECHO, C-STORE, N-ACTION, N-EVENT-REPORT",
+                "a report of commitment is due; a study arrives, whose order and images are asked for",
+                NODE_ACCEPTS,
             ),
             ("NODE", "`medversa-node web`", "never", "STOW-RS, QIDO-RS, WADO-RS"),
             ("DELIVERY", "`medversa-node worker`", "results are stored, or a retry is due", "nothing"),
             ("PRIORS", "`medversa-node worker`", "a complete study is about to be read", "nothing"),
-            ("OPERATOR", "`doctor`, `send`, `results show`", "a person runs the command", "nothing"),
+            ("OPERATOR", OPERATORS_COMMANDS, "a person runs the command", "nothing"),
         ),
     )
     chapter.section("1.2", "Functional definitions")
     chapter.say(
-        "NODE keeps every instance on stable storage before it answers; a study is complete when no instance",
-        f"has come for {default('quiet_period_s'):g} s. DELIVERY sends the stored results of a study and",
-        "records the status of every object. PRIORS finds and fetches earlier studies of the same patient.",
-        "All bear one AE title unless a destination is configured to be called by another.",
+        "NODE keeps every instance on stable storage before it answers; a study is complete when",
+        f"everything that was announced is here, or no instance has come for {default('quiet_period_s'):g}",
+        "s (4.2.1.4). DELIVERY sends the stored results of a study and records the status of every",
+        "object. PRIORS finds and fetches earlier studies of the same patient. All bear one AE title,",
+        "unless `calling_ae_title` of a peer is another; `send` takes its own from the command line.",
     )
     chapter.section("1.3", "Sequencing")
     chapter.say(
@@ -95,9 +99,18 @@ def _node_acceptor(chapter: Chapter) -> None:
     chapter.table(_UID, ((named(uid), uid) for uid in READABLE_CLASSES))
     chapter.say("Transfer syntaxes, of which the first that the requestor proposes is taken:")
     chapter.table(("transfer syntax", "UID"), ((named(uid), uid) for uid in TRANSFER_SYNTAXES))
+    chapter.say(
+        f"Verification and the DIMSE-N services take {', '.join(map(named, UNCOMPRESSED[:-1]))} and",
+        f"{named(UNCOMPRESSED[-1])}.",
+    )
     _association_policies(chapter)
     chapter.section("2.1.2", "Statuses of C-STORE")
     chapter.table(("status", "what becomes of the instance", "reason"), _statuses())
+    chapter.say(
+        "Refused is what lacks identifiers in the request; what lacks them in the data set goes into",
+        "quarantine. Pixels, slices and, where they were not seen before, nesting and headers are judged",
+        "when the study is read: the answer was given then.",
+    )
     commitment(chapter)
     announcements(chapter)
 
@@ -108,8 +121,15 @@ def _association_policies(chapter: Chapter) -> None:
         ("parameter", "value"),
         (
             ("application context", "1.2.840.10008.3.1.1.1"),
-            ("associations at once", f"{default('max_associations')} (`max_associations`)"),
-            ("from one address", f"{default('max_associations_per_peer')} (`max_associations_per_peer`)"),
+            (
+                "associations at once",
+                f"{default('max_associations')} (`max_associations`); the next are rejected with 2, 3, 2",
+            ),
+            (
+                "from one address",
+                f"{default('max_associations_per_peer')} (`max_associations_per_peer`); "
+                "the next connections are closed",
+            ),
             ("asynchronous operations", "not supported"),
             ("Implementation Class UID", IMPLEMENTATION_CLASS_UID),
             ("Implementation Version Name", IMPLEMENTATION_VERSION_NAME),
@@ -169,22 +189,27 @@ def _query_retrieve(chapter: Chapter) -> None:
         ),
     )
     chapter.say(
-        "Priors are asked for at STUDY level with the keys",
-        f"{', '.join((*STUDY_KEYS, PROCEDURES))},",
-        "and described at SERIES level with",
-        f"{', '.join(SERIES_KEYS)}.",
-        "Of these PatientID (single value) or StudyInstanceUID is matched; the others are returned. C-GET is",
-        "tried first, with SCP/SCU role selection for the storage classes; where it fails, C-MOVE to our own",
-        "AE title; `retrieve` forbids either. Fetched are the classes that are read (4.2.1). `results show`",
-        "asks at IMAGE level by SOP Instance UID alone and fetches by C-GET one instance, of those or of",
-        "these classes:",
+        f"Priors are asked for at STUDY level with the keys {', '.join((*STUDY_KEYS, PROCEDURES))}, and",
+        f"described at SERIES level with {', '.join(SERIES_KEYS)}. Of these PatientID (single value) or",
+        "StudyInstanceUID is matched; the others are returned. C-GET is tried first, with SCP/SCU role",
+        "selection for the storage classes; where it fails or brings nothing, C-MOVE to our own AE title;",
+        "`retrieve` forbids either. Fetched are the classes that are read (4.2.1). `train export` asks at",
+        "STUDY level by Study Instance UID or a range of Study Date, and fetches SR and SEG besides.",
+        "`results show` asks at IMAGE level by SOP Instance UID alone and fetches by C-GET one instance,",
+        "of those or of these classes:",
     )
     chapter.table(_UID, ((named(uid), uid) for uid in RESULT_CLASSES))
-    chapter.say("No extended negotiation; C-CANCEL is not sent.")
+    chapter.say(
+        "NODE counts the images of a study at `completion.count_at`: at SERIES level by Study Instance UID",
+        f"with {', '.join(COUNTING_KEYS)}; where the number is not returned, at IMAGE level with",
+        "SOPInstanceUID. `doctor` asks for studies and orders that nobody has, and has one image moved to",
+        "the node for a trial. No extended negotiation; C-CANCEL is not sent.",
+    )
     chapter.section("2.4", "PRIORS: DICOMweb as user agent")
     chapter.say(
         "QIDO-RS (PS3.18 10.6) for studies by PatientID, then for the series of each, with an `includefield`",
-        f"for each of the keys above and {', '.join(IMAGE_KEYS)}; `application/dicom+json` is accepted.",
+        f"for each of the keys above and {', '.join(IMAGE_KEYS)}, and for the instances of what is fetched;",
+        "`application/dicom+json` is accepted.",
         "WADO-RS (10.4) for single instances of the classes that are read, as `multipart/related` with",
         "`application/dicom` in any transfer syntax. TLS with verification of the server; an Authorization",
         "header as configured. Orthanc may be asked over its own REST interface instead.",

@@ -6,6 +6,7 @@ from structured_reports.products import PRODUCTS, products_of
 from structured_reports.profiles import PROFILES
 from structured_reports.provenance import CONTENT_QUALIFICATION, DISCLAIMER, MANUFACTURER
 from worker.conformance_statement.markdown import Chapter, named
+from worker.output_profiles import AUTO, CHOICES
 
 
 def contents(chapter: Chapter) -> None:
@@ -38,10 +39,16 @@ def contents(chapter: Chapter) -> None:
         ),
     )
     chapter.say(
-        "`auto` proposes their SOP classes to the destination and takes the profile that says most of those",
-        "that it accepts.",
+        f"`auto` proposes SOP classes to a destination of kind `dicom` and takes the first of {_choices()}",
+        "of which it stores all, the last if there is none. One that does not answer, and one of kind",
+        "`dicomweb`, gets `air`, a folder `full`. `label-map` asks likewise, and is `air` where label maps",
+        "are not stored.",
     )
     _attributes(chapter)
+
+
+def _choices() -> str:
+    return ", ".join(f"`{profile.value}`" for profile in CHOICES[AUTO])
 
 
 def _attributes(chapter: Chapter) -> None:

@@ -106,6 +106,10 @@ def proof(chapter: Chapter) -> None:
             ("Failed SOP Sequence, any Failure Reason", "the object is sent again, and asked for again"),
             ("none within `proof.answer_within_s`", "asked for again; every third time it is sent again too"),
             (f"{MOST_REQUESTS} requests without commitment", "the job fails visibly"),
+            (
+                "N-ACTION not answered, or with a failure",
+                "asked for again, as objects are sent again (4.2.2)",
+            ),
             ("of an unknown Transaction UID", "answered 0x0110; nothing changes"),
             ("a second one of the same transaction", "answered 0x0000; nothing changes"),
             ("without legal identifiers", "answered 0x0115"),

@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 
 import click
 
+from dicom_node.commands import CONFIG
 from dicom_node.settings import load_settings
 from dicom_node.study import DecisionKind, OnHold
 from worker.errors import AskedAmissError
@@ -16,11 +17,6 @@ from worker.errors import AskedAmissError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-CONFIG = click.option(
-    "--config",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The node's TOML file. Default: $MEDVERSA_CONFIG.",
-)
 _BY = click.option(
     "--by", default=getuser, show_default="your user name", help="Who decides; written beside the reason."
 )

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from dicom_node.commands import CONFIG
 from dicom_node.log_redaction import configure_logging
 from dicom_node.settings import NodeSettings, load_settings
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from worker.shadow.runner import Shadow
     from worker.shadow.tally import Tally
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
 POLL_S = 5.0
 """Seconds between looks for studies that were read since."""
 
@@ -30,7 +30,7 @@ def shadow() -> None:
 
 @shadow.command()
 @click.argument("weights")
-@click.option("--config", type=_FILE, help="The node's TOML file.")
+@CONFIG
 @click.option("--device", help="Where both models run. Default: as configured.")
 @click.option("--limit", type=click.IntRange(1), help="Stop after this many studies.")
 @click.option("--follow", is_flag=True, help="Wait for further studies instead of ending when all are read.")
@@ -67,7 +67,7 @@ def run(
 
 @shadow.command()
 @click.argument("candidate", required=False)
-@click.option("--config", type=_FILE, help="The node's TOML file.")
+@CONFIG
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def report(*, candidate: str | None, config: Path | None, as_json: bool) -> None:
     """Sum up where a candidate differs from the weights in service.

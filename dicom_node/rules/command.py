@@ -48,9 +48,8 @@ def _looked_at(study: str, settings: NodeSettings, calling: str) -> tuple[Traits
     if path.exists():
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         headers = [ds for file in files for ds in header_of(file)]
-        classes = {str(ds.file_meta.get("MediaStorageSOPClassUID")) for ds in headers}
-        obstacle = None if classes & READABLE_CLASSES.keys() else Reason.NO_IMAGES
-        return traits_of(headers, len(headers), calling), obstacle
+        images = sum(ds.file_meta.get("MediaStorageSOPClassUID") in READABLE_CLASSES for ds in headers)
+        return traits_of(headers, images, calling), None if images else Reason.NO_IMAGES
     if not is_uid(study):
         raise click.UsageError(f"{study} is no file, no folder and no UID")
     database = open_database(settings.node.database_url)

@@ -71,9 +71,9 @@ class Rule(Section):
     age_below_years: Annotated[float, Field(gt=0)] | None = None
     """Patients must be younger, in years."""
     images_at_least: Annotated[int, Field(ge=1)] | None = None
-    """Fewest images."""
+    """Fewest images of classes that are read."""
     images_at_most: Annotated[int, Field(ge=1)] | None = None
-    """Most images."""
+    """Most images of classes that are read."""
 
     read: bool = True
     """Whether the study is read; else it is not applicable, by this rule. Default true."""

@@ -9,6 +9,7 @@ from typing import Final
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
+from dicom_node.routing import is_for_reading
 from dicom_node.rules.settings import TEXTS
 from dicom_node.study import Instance, Origin
 
@@ -44,7 +45,8 @@ def traits_of_stored(instances: Sequence[Instance]) -> Traits:
     """Read what was routed to us of a study, one instance of each series."""
     routed = [instance for instance in instances if instance.origin is Origin.ROUTED]
     first = {instance.series_instance_uid: instance.path for instance in reversed(routed)}
-    return traits_of([ds for path in first.values() for ds in header_of(path)], len(routed))
+    headers = [ds for path in first.values() for ds in header_of(path)]
+    return traits_of(headers, sum(map(is_for_reading, routed)))
 
 
 def header_of(path: Path) -> Iterator[Dataset]:

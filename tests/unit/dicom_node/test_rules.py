@@ -276,6 +276,31 @@ def test_plan_of_a_stored_study(config: Path) -> None:
     assert "not known here" in unknown[1]
 
 
+def test_what_is_no_image_is_not_counted(config: Path, tmp_path: Path) -> None:
+    report = {
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.11",
+        "Modality": "SR",
+        "SeriesInstanceUID": "1.2.3.100.2",
+    }
+    settings = load_settings(config, {})
+    settings.node.data_dir.mkdir()
+    database = open_database(settings.node.database_url)
+    sender = Sender(Intake(InstanceStore(settings.node.data_dir, database), database))
+    sender.send(dataset())
+    sender.send(dataset(**report))
+    database.close()
+    folder = tmp_path / "files"
+    folder.mkdir()
+    write(folder)
+    write(folder, **report)
+
+    stored = json.loads(plan_command(config, "1.2.3.100", "--json")[1])
+    files = json.loads(plan_command(config, str(folder), "--json")[1])
+
+    assert sorted(stored["seen"]["modality"]) == ["CT", "SR"]
+    assert (stored["images"], files["images"]) == (1, 1)
+
+
 def test_plan_without_rules_says_so(tmp_path: Path) -> None:
     config = tmp_path / "node.toml"
     config.write_text('[node]\ndata_dir = "data"\n')

@@ -8,6 +8,9 @@ from dicom_node.header import Header
 from dicom_node.study import OWN_MANUFACTURER, Instance, Origin, Reason
 from dicom_node.uids import is_uid
 
+MOST_LETTERS = 16
+"""Of a birth date and a sex; what is longer is neither (PS3.5 6.2)."""
+
 
 class Disposition(StrEnum):
     """What is done with the bytes."""
@@ -93,8 +96,12 @@ class Admission:
 
 
 def patient_of(header: Header) -> Patient:
+    # Cut as the index cuts them, so that what comes later is compared with the same.
     return Patient(
-        header.patient_id, header.issuer_of_patient_id, header.patient_birth_date, header.patient_sex
+        header.patient_id,
+        header.issuer_of_patient_id,
+        header.patient_birth_date[:MOST_LETTERS],
+        header.patient_sex[:MOST_LETTERS],
     )
 
 

@@ -74,8 +74,14 @@ class SpoolFile:
         return os.pread(self._descriptor, length, offset)
 
     def sync(self) -> None:
-        """Make the content durable and close the file."""
+        """Make the content durable and close the file.
+
+        Raises:
+            OSError: that failed, or the file has no name any more: it was swept while its writer was stopped.
+        """
         os.fsync(self._descriptor)
+        if not os.fstat(self._descriptor).st_nlink:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         self.close()
 
     def close(self) -> None:
@@ -100,6 +106,8 @@ class Spool:
         self._names_ahead = names_ahead
         self._names: list[Path] = []
         self._fresh_until = 0.0
+        self._durable: Path | None = None
+        """The folder of this hour, once its name is durable, whoever has made it."""
         self._lock = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -124,15 +132,17 @@ class Spool:
 
     def _make_names(self) -> None:
         folder = self.folder / f"{datetime.now(UTC):%Y%m%d-%H}"
-        if not folder.exists():
+        if folder != self._durable:
             folder.mkdir(exist_ok=True, mode=0o700)
             sync_folder(self.folder)
+            self._durable = folder
         self._fresh_until = time.monotonic() + STALE_AFTER_S / 2
+        made: list[Path] = []
         for _ in range(self._names_ahead):
-            path = folder / f"{uuid4().hex}.dcm"
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            self._names.append(path)
+            made.append(folder / f"{uuid4().hex}.dcm")
+            os.close(os.open(made[-1], os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         sync_folder(folder)
+        self._names = made  # not before: what failed half-way is swept
 
     def _drop_names(self) -> None:
         for path in self._names:
@@ -164,10 +174,17 @@ class Spool:
         for folder in self.folders()[:SWEPT_FOLDERS]:
             known = known_in(folder)
             for path in folder.iterdir():
-                if path not in known and path.stat().st_mtime < oldest and not adopt(path):
+                if path not in known and _is_older(path, oldest) and not adopt(path):
                     path.unlink(missing_ok=True)
                     swept += 1
         return swept
+
+
+def _is_older(path: Path, oldest: float) -> bool:
+    try:
+        return path.stat().st_mtime < oldest
+    except FileNotFoundError:
+        return False  # a receiver has discarded it just now
 
 
 class InstanceStore:

@@ -228,8 +228,8 @@ class _Intake:
             "study_time": header.study_time[:16],
             "patient_id": patient.patient_id,
             "issuer_of_patient_id": patient.issuer,
-            "patient_birth_date": patient.birth_date[:16],
-            "patient_sex": patient.sex[:16],
+            "patient_birth_date": patient.birth_date,
+            "patient_sex": patient.sex,
             "first_received_at": instance.received_at,
             "last_received_at": instance.received_at,
         }

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from pydicom import dcmread
+from pydicom import DataElement, dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
 from dicom_node.admission import Disposition, StoreCommand
@@ -320,3 +320,30 @@ def test_altered_file_is_not_read(sender: Sender, database: Database, store: Ins
 
     with pytest.raises(StorageError, match="not what was received"):
         store.read(kept)
+
+
+def test_file_that_was_swept_while_its_receiver_was_stopped_is_not_answered_with_success(
+    intake: Intake, database: Database
+) -> None:
+    """A stopped process, or a clock that jumps: then a file that is being written looks abandoned."""
+    ds = dataset()
+    reception = intake.begin(
+        StoreCommand(CTImageStorage, str(ds.SOPInstanceUID), ExplicitVRLittleEndian, "MODALITY")
+    )
+    reception.write(encoded(ds))
+    assert reception.file is not None
+    reception.file.path.unlink()
+
+    assert reception.finish().status == 0xA700
+    assert database.instances.of_study(STUDY) == []
+
+
+def test_birth_date_that_is_too_long_does_not_make_two_patients(sender: Sender, database: Database) -> None:
+    header = {"PatientBirthDate": "1950-01-01 00:00:00.000", "PatientSex": "FEMALE (AS FAR AS KNOWN)"}
+    for _ in range(2):
+        ds = dataset()
+        for keyword, value in header.items():
+            ds[keyword] = DataElement(keyword, "LO", value)
+        sender.send(ds)
+
+    assert len(database.instances.of_study(STUDY)) == 2

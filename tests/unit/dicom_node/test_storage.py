@@ -1,7 +1,9 @@
 """Durability: what happens in which order, what is swept, and what is fenced."""
 
+import errno
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from dicom_node.database.engine import Database
 from dicom_node.errors import HeaderError, LeaseError, StorageError
 from dicom_node.group_commit import GroupCommit
 from dicom_node.nesting import check_nesting
-from dicom_node.storage import STALE_AFTER_S, InstanceStore, ResultStore
+from dicom_node.storage import STALE_AFTER_S, InstanceStore, ResultStore, Spool
 from dicom_node.study import JobId, Lease, Reason
 from tests.unit.dicom_node.arrivals import Sender, dataset
 from tests.unit.dicom_node.conftest import TurnedClock
@@ -96,6 +98,65 @@ def test_names_made_ahead_grow_old_before_a_sweep_takes_them(
 
     assert second.path not in left_over
     assert not any(path.exists() for path in left_over)
+
+
+def test_sweep_passes_over_what_a_receiver_discards_meanwhile(
+    sender: Sender, store: InstanceStore, database: Database
+) -> None:
+    sender.send(dataset())
+    going, stale = store.spool.create(), store.spool.create()
+    os.utime(stale.path, (0, 0))
+
+    class Vanishing(type(going.path)):  # type: ignore[misc] # the concrete class of the platform
+        """A folder of which one file goes between its listing and the look at it."""
+
+        def iterdir(self) -> Iterator[Path]:
+            listed = sorted(super().iterdir(), key=lambda path: path != going.path)
+            going.path.unlink()
+            return iter(listed)
+
+    store.spool.folders = lambda: [Vanishing(going.path.parent)]  # type: ignore[method-assign] # this spool only
+
+    assert store.spool.sweep(database.instances.files_in) == 1
+    assert not stale.path.exists()
+
+
+def test_name_that_was_not_made_durable_is_not_used(
+    store: InstanceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+
+    def fail_for_files_names(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").resolve() != store.spool.folder.resolve():
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail_for_files_names)
+    with pytest.raises(StorageError):
+        store.spool.create()
+    in_doubt = {path for folder in store.spool.folders() for path in folder.iterdir()}
+    assert in_doubt
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    assert store.spool.create().path not in in_doubt
+
+
+def test_folder_that_another_process_has_made_is_made_durable_before_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Spool(tmp_path / "spool"), Spool(tmp_path / "spool")
+    first.create()
+    synced: list[Path] = []
+    fsync = os.fsync
+
+    def spy_fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").resolve())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", spy_fsync)
+    second.create()
+
+    assert (tmp_path / "spool").resolve() in synced
 
 
 @pytest.fixture

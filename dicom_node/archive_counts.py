@@ -11,7 +11,7 @@ from pydicom import Dataset
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
-from dicom_node.errors import PeerError, RefusedError, UnreachableError
+from dicom_node.errors import PeerError, RefusedError, SettingsError, UnreachableError
 from dicom_node.priors.query_retrieve import FIND, PENDING
 from dicom_node.priors.relevance import DERIVED
 from dicom_node.scu import associated, identifier
@@ -92,5 +92,6 @@ class ArchiveCounts:
                 uid, at = self._questions.get()
                 try:
                     self._known[uid] = (at, self._count(uid))
-                except PeerError as exc:
+                except (PeerError, SettingsError, RuntimeError, ValueError, AttributeError) as exc:
+                    # The last three: the archive has gone, or its answer is none.
                     logger.warning("images are not counted", extra={"error": type(exc).__name__})

@@ -9,7 +9,7 @@ from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from dicom_node.database.engine import Database
-from dicom_node.errors import PeerError, StorageError
+from dicom_node.errors import PeerError, SettingsError, StorageError
 from dicom_node.orders.order import Order, Ordered, priority_under
 from dicom_node.orders.worklist import ask_worklist
 from dicom_node.priors.description import text
@@ -73,7 +73,7 @@ class OrderFinder:
         for worklist in self._worklists:
             try:
                 order = ask_worklist(worklist, study)
-            except PeerError as exc:
+            except (PeerError, SettingsError, RuntimeError) as exc:  # the last one: the RIS has gone
                 said.append(f"{worklist.name}: {type(exc).__name__}")
                 continue
             if order is not None:
@@ -87,7 +87,9 @@ class OrderFinder:
         for instance in self._database.instances.of_study(study_instance_uid)[:1]:
             try:
                 ds = dcmread(instance.path, specific_tags=["AccessionNumber", "PatientName"])
-            except (OSError, InvalidDicomError, ValueError, NotImplementedError):
+            except (OSError, InvalidDicomError, ValueError, KeyError, AttributeError):
+                continue
+            except (NotImplementedError, RecursionError):
                 continue
             accession, name = text(ds, "AccessionNumber"), text(ds, "PatientName")
         return Ordered(study_instance_uid, accession, content.patient, name)

@@ -53,7 +53,9 @@ def header_of(path: Path) -> Iterator[Dataset]:
     """Yield the header of a file; nothing if it cannot be read: what reads its pixels will say so."""
     try:
         yield dcmread(path, stop_before_pixels=True, specific_tags=list(_READ))
-    except (InvalidDicomError, OSError, ValueError, KeyError, AttributeError, NotImplementedError):
+    except (InvalidDicomError, OSError, ValueError, KeyError, AttributeError):
+        return
+    except (NotImplementedError, RecursionError):
         return
 
 

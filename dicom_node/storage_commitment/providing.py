@@ -13,7 +13,14 @@ from pynetdicom.presentation import build_context
 from dicom_node.database.commitments import Asked
 from dicom_node.database.engine import Database
 from dicom_node.dimse_status import INVALID_ARGUMENT, NO_SUCH_ACTION, SUCCESS
-from dicom_node.errors import IdentityError, PeerError, RefusedError, StorageError, UnreachableError
+from dicom_node.errors import (
+    IdentityError,
+    PeerError,
+    RefusedError,
+    SettingsError,
+    StorageError,
+    UnreachableError,
+)
 from dicom_node.modality_settings import Modality
 from dicom_node.scu import associated
 from dicom_node.storage_commitment.judging import judged
@@ -28,6 +35,8 @@ from dicom_node.upper_layer.association import AcceptedAssociation
 
 logger = logging.getLogger(__name__)
 
+NOT_TAKEN: Final = (PeerError, SettingsError, ValueError, RuntimeError)
+"""How a report fails; the last two are the library's: the peer leaves us no role for it, or has gone."""
 LOOK_EVERY_S: Final = 0.5
 FIRST_DELAY_S: Final = 10.0
 LONGEST_DELAY_S: Final = 900.0
@@ -57,7 +66,7 @@ def take_request(database: Database, modalities: Sequence[Modality], event: evt.
 def _report_on_the_same(database: Database, asked: Asked, association: Association) -> None:
     try:
         _report(database, asked, association)
-    except (PeerError, StorageError) as exc:
+    except (StorageError, *NOT_TAKEN) as exc:
         logger.warning("commitment could not be reported", extra={"error": type(exc).__name__})
 
 
@@ -102,9 +111,9 @@ class CommitmentReporter:
                 continue
             try:
                 self._report_to(self._peers[asked.ae_title], asked)
-            except PeerError as exc:
+            except NOT_TAKEN as exc:
                 silent.add(asked.ae_title)
-                delay_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0**asked.attempts)
+                delay_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(asked.attempts, 10))
                 self._database.commitments.try_later(asked, delay_s)
                 logger.warning("commitment could not be reported", extra={"error": type(exc).__name__})
 

@@ -1,12 +1,21 @@
 """For what the node commits itself, and what it remembers of those who asked."""
 
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
 import pytest
 from pydicom.uid import CTImageStorage, MRImageStorage, generate_uid
 
 from dicom_node.database.engine import Database
+from dicom_node.modality_settings import Modality
+from dicom_node.storage_commitment import providing
 from dicom_node.storage_commitment.judging import Kept, judged, why_not
 from dicom_node.storage_commitment.messages import Reference, Request
+from dicom_node.storage_commitment.providing import CommitmentReporter
 from dicom_node.study import SOPInstanceUID
+from dicom_node.tls import Tls
 from tests.unit.dicom_node.arrivals import Sender, dataset
 from tests.unit.dicom_node.conftest import TurnedClock
 
@@ -92,3 +101,45 @@ def test_same_request_again_is_reported_again_and_another_under_its_uid_is_refus
     assert len(database.commitments.due(["CT1"])) == 1
     assert not database.commitments.take("CT1", Request("1.2.9", (Reference(CTImageStorage, "1.2.4"),)))
     assert database.commitments.take("CT2", Request("1.2.9", (Reference(CTImageStorage, "1.2.4"),)))
+
+
+def test_peer_that_cannot_be_reported_to_never_ends_the_reports_to_others(
+    database: Database, clock: TurnedClock, tmp_path: Path
+) -> None:
+    """Two weeks of a peer whose certificate is gone: as many tries as a power of two has no float for."""
+    missing = tmp_path / "missing.pem"
+    tls = Tls(certificate_file=missing, key_file=missing, ca_file=missing)
+    reporter = CommitmentReporter([Modality(name="ct", ae_title="CT1", port=11112, tls=tls)], database)
+    assert database.commitments.take("CT1", Request("1.2.9", (CT,)))
+    (asked,) = database.commitments.due(["CT1"])
+    database.commitments.try_later(replace(asked, attempts=1500), 0)
+
+    reporter.report_due()
+
+    assert database.commitments.due(["CT1"]) == []
+    clock.turn(901)
+    (again,) = database.commitments.due(["CT1"])
+    assert again.attempts == 1502
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ValueError("no role of provider was accepted"),
+        RuntimeError("the association has ended"),
+    ],
+)
+def test_report_that_the_library_cannot_send_is_tried_later(
+    database: Database, clock: TurnedClock, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    class Peer:
+        def send_n_event_report(self, *_report: object) -> NoReturn:
+            raise fault
+
+    monkeypatch.setattr(providing, "associated", lambda *_peer: nullcontext(Peer()))
+    assert database.commitments.take("CT1", Request("1.2.9", (CT,)))
+
+    CommitmentReporter([Modality(name="ct", ae_title="CT1", port=11112)], database).report_due()
+
+    clock.turn(901)
+    assert [asked.attempts for asked in database.commitments.due(["CT1"])] == [1]

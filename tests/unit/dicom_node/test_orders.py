@@ -1,21 +1,31 @@
 """Which of a worklist's answers is the order behind a study, and what it changes."""
 
+import struct
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
-from dicom_node.admission import Patient
+from dicom_node.admission import Patient, StoreCommand
+from dicom_node.archive_counts import ArchiveCounts
 from dicom_node.completing import StudyCompleter
 from dicom_node.database.engine import Database
+from dicom_node.errors import SettingsError
+from dicom_node.intake import Intake
 from dicom_node.orders.asking import OrderFinder
 from dicom_node.orders.order import Order, Ordered, order_of, priority_under
+from dicom_node.orders.settings import Worklist
 from dicom_node.rules.settings import Rule
 from dicom_node.settings import NodeSettings
-from dicom_node.study import Priority
+from dicom_node.study import JobState, Priority, StudyInstanceUID
+from dicom_node.tls import Tls
 from model.reading import ClinicalContext, Modality, ReadingRequest
-from tests.unit.dicom_node.arrivals import Sender, dataset
+from tests.unit.dicom_node.arrivals import Sender, dataset, encoded
 from tests.unit.dicom_node.conftest import TurnedClock
+from tests.unit.dicom_node.test_header import nested
 from worker.request import ordered
 
 PATIENT = Patient("P1", "HOSPITAL", "19500101", "F")
@@ -166,3 +176,56 @@ def test_order_reaches_the_context_of_the_request(
     request = ReadingRequest(modality=Modality.CXR, images=(), tasks=(), context=context)
     changed = ordered(request, order).context
     assert (changed.indication, changed.age_years) == (expected, 70)
+
+
+def test_D05_object_nested_too_deeply_stops_neither_the_rules_nor_the_orders(
+    database: Database, intake: Intake, clock: TurnedClock
+) -> None:
+    """What filing needs stands before the nesting, so that it is received; a parser recurses into it later."""
+    ds = dataset(SOPClassUID=SecondaryCaptureImageStorage, PixelData=None, Rows=None, Columns=None)
+    del ds.BitsAllocated
+    reception = intake.begin(
+        StoreCommand(SecondaryCaptureImageStorage, str(ds.SOPInstanceUID), ExplicitVRLittleEndian, "MODALITY")
+    )
+    reception.write(
+        encoded(ds) + nested(5000).replace(struct.pack("<HH", 9, 0x1001), bytes.fromhex("40007502"))
+    )
+    assert reception.finish().status == 0x0000
+    missing = Path("/nonexistent.pem")
+    settings = NodeSettings(
+        rules=(Rule(name="all"),),
+        worklists=(
+            Worklist(
+                name="ris",
+                ae_title="RIS",
+                port=104,
+                tls=Tls(certificate_file=missing, key_file=missing, ca_file=missing),
+            ),
+        ),
+    )
+
+    OrderFinder(settings, database).find(StudyInstanceUID("1.2.3.100"))
+    clock.turn(20)
+    StudyCompleter(settings, database, lambda uid: False, lambda: None).complete_studies()
+
+    notes = [event.detail for event in database.events.of_study(StudyInstanceUID("1.2.3.100"))]
+    assert "ris: SettingsError" in notes
+    assert [job.state for job in database.jobs.of_study("1.2.3.100")] == [JobState.QUEUED]
+
+
+def test_archive_that_answers_nonsense_is_asked_again(clock: TurnedClock) -> None:
+    stop, asked = threading.Event(), list[str]()
+
+    def count(uid: str) -> int:
+        asked.append(uid)
+        if len(asked) == 4:
+            stop.set()
+            return 7
+        raise (AttributeError, RuntimeError, SettingsError)[len(asked) - 1]("no answer that can be used")
+
+    counts = ArchiveCounts(count, ask_again_s=1)
+    for uid in ("1.1", "1.2", "1.3", "1.4"):
+        counts.of(uid, clock(), clock())
+    counts.run(stop)
+
+    assert counts.of("1.4", clock(), clock()) == 7

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
 from dicom_node.archive_counts import ArchiveCounts, images_at
@@ -16,6 +15,7 @@ from dicom_node.routing import why_not_applicable
 from dicom_node.rules.plan import plan_of
 from dicom_node.settings import NodeSettings
 from dicom_node.study import Instance, Reason, Study, StudyInstanceUID
+from dicom_node.unreadable import UNREADABLE
 
 logger = logging.getLogger(__name__)
 
@@ -134,6 +134,6 @@ def source_of(instances: Sequence[Instance]) -> str:
     for instance in instances[:1]:
         try:
             return str(read_file_meta_info(instance.path).get("SourceApplicationEntityTitle") or "").strip()
-        except (OSError, InvalidDicomError, ValueError):
+        except UNREADABLE:
             return ""
     return ""

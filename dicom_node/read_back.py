@@ -4,7 +4,6 @@ import io
 from typing import Final
 
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
 
 from dicom_node.errors import PeerError, SettingsError
 from dicom_node.instance_look_up import fetch_instance
@@ -12,6 +11,7 @@ from dicom_node.priors.web import connected, only_part
 from dicom_node.scu import identifier
 from dicom_node.settings import NodeSettings, QueryRetrieve, WebPeer
 from dicom_node.study import StoredResult
+from dicom_node.unreadable import UNREADABLE
 
 NOT_FOUND: Final = (404, 410)
 NATIVE_FILE: Final = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.1'
@@ -80,5 +80,5 @@ def _from_orthanc(peer: WebPeer, result: StoredResult) -> Dataset | None:
 def _parsed(name: str, content: bytes) -> Dataset:
     try:
         return dcmread(io.BytesIO(content))
-    except (InvalidDicomError, ValueError, NotImplementedError) as exc:
+    except UNREADABLE as exc:
         raise PeerError(f"the answer of {name} is no DICOM file") from exc

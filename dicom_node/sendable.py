@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
 from dicom_node.errors import StorageError
 from dicom_node.storage import storage_error
 from dicom_node.uids import is_uid
+from dicom_node.unreadable import UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,7 @@ def sendable(path: Path) -> Sendable:
         ds = dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID", "SOPInstanceUID"])
     except OSError as exc:
         raise storage_error(exc) from exc
-    except (
-        InvalidDicomError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        NotImplementedError,
-        RecursionError,
-    ) as exc:
+    except UNREADABLE as exc:
         raise StorageError(f"no DICOM file ({type(exc).__name__})") from exc
     meta = ds.file_meta
     found = Sendable(

@@ -18,13 +18,13 @@ from pathlib import Path
 from uuid import uuid4
 
 from pydicom import Dataset, dcmread, dcmwrite
-from pydicom.errors import InvalidDicomError
 
 from dicom_node.database.engine import Database
 from dicom_node.errors import DiskFullError, HeaderError, StorageError
 from dicom_node.file_meta import data_set_offset
 from dicom_node.nesting import check_nesting
 from dicom_node.study import Instance, JobId, Lease, SOPInstanceUID, StoredResult, StudyInstanceUID
+from dicom_node.unreadable import UNREADABLE
 
 IMAGES = "instances"
 """Folder of what was received, within the data folder."""
@@ -212,7 +212,7 @@ class InstanceStore:
             return dcmread(io.BytesIO(content))
         except HeaderError as exc:
             raise StorageError(str(exc), exc.reason) from exc
-        except (InvalidDicomError, OSError, ValueError, KeyError, NotImplementedError, AttributeError) as exc:
+        except UNREADABLE as exc:
             raise StorageError(f"a stored instance cannot be parsed ({type(exc).__name__})") from exc
 
 

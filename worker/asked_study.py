@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
 
 from dicom_node.database.engine import open_database
 from dicom_node.errors import StorageError
@@ -14,6 +13,7 @@ from dicom_node.priors.registry import find_priors
 from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore
 from dicom_node.study import PriorSearch, StudyInstanceUID
+from dicom_node.unreadable import UNREADABLE
 from model.imaging.selection import select_images
 from worker.errors import AskedAmissError
 from worker.request import EarlierStudy, PreparedStudy, StudyPreparation, assemble, days_between
@@ -21,17 +21,6 @@ from worker.request import EarlierStudy, PreparedStudy, StudyPreparation, assemb
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _OLD_STARTS = (b"\x08\x00", b"\x02\x00")
 """How a data set without preamble begins, in little endian: group 0008 or 0002."""
-
-_UNREADABLE = (
-    AttributeError,
-    EOFError,
-    InvalidDicomError,
-    KeyError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    ValueError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +98,7 @@ def _read(path: Path) -> Dataset | None:
             is_bare = file.read(2) in _OLD_STARTS
         ds = dcmread(path, force=is_bare)
         return ds if str(ds.get("StudyInstanceUID") or "") else None
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 

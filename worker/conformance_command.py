@@ -8,19 +8,14 @@ from pathlib import Path
 
 import click
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
 
 from dicom_node.commands import CONFIG
 from dicom_node.settings import NodeSettings, load_settings
+from dicom_node.unreadable import UNREADABLE
 from structured_reports.checks.bundle import sorted_out
 from structured_reports.checks.page import JudgedObject, html_page, text_lines
 from structured_reports.checks.registry import judge
 from structured_reports.conformance import validate_file
-
-_UNREADABLE = (
-    *(AttributeError, EOFError, InvalidDicomError, KeyError),
-    *(NotImplementedError, OSError, RecursionError, ValueError),
-)
 
 
 @click.command()
@@ -45,7 +40,7 @@ def conformance(*, what: tuple[str, ...], config: Path | None, as_json: bool, ht
         for path in shown:
             try:
                 read.append((path, dcmread(path)))
-            except _UNREADABLE as error:
+            except UNREADABLE as error:
                 skipped[f"no readable DICOM file ({type(error).__name__})"] += 1
     judged = _judged(read)
     if not judged:

@@ -6,7 +6,6 @@ from queue import SimpleQueue
 from typing import Final
 
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
 from dicom_node.database.engine import Database
 from dicom_node.errors import PeerError, SettingsError, StorageError
@@ -16,6 +15,7 @@ from dicom_node.priors.description import text
 from dicom_node.rules.plan import plan_of
 from dicom_node.settings import NodeSettings
 from dicom_node.study import JobState, Priority, StudyInstanceUID
+from dicom_node.unreadable import UNREADABLE
 
 logger = logging.getLogger(__name__)
 
@@ -87,11 +87,9 @@ class OrderFinder:
         for instance in self._database.instances.of_study(study_instance_uid)[:1]:
             try:
                 ds = dcmread(instance.path, specific_tags=["AccessionNumber", "PatientName"])
-            except (OSError, InvalidDicomError, ValueError, KeyError, AttributeError):
+                accession, name = text(ds, "AccessionNumber"), text(ds, "PatientName")
+            except UNREADABLE:
                 continue
-            except (NotImplementedError, RecursionError):
-                continue
-            accession, name = text(ds, "AccessionNumber"), text(ds, "PatientName")
         return Ordered(study_instance_uid, accession, content.patient, name)
 
     def _hurry(self, study_instance_uid: StudyInstanceUID, order: Order) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Final
 
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
 
 from dicom_node.admission import Patient
 from dicom_node.priors.source import Candidate
 from dicom_node.study import StudyInstanceUID
+from dicom_node.unreadable import UNREADABLE
 
 STUDY_KEYS: Final = (
     *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex"),
@@ -55,9 +55,7 @@ def header_of(path: Path) -> Dataset | None:
     try:
         ds = dcmread(path, stop_before_pixels=True, specific_tags=[*_DESCRIBING])
         described(ds, [ds])  # values are converted when they are asked for
-    except (InvalidDicomError, OSError, ValueError, KeyError, AttributeError, TypeError):
-        return None
-    except (NotImplementedError, RecursionError):
+    except UNREADABLE:
         return None
     return ds
 

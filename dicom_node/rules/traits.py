@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
 
 from dicom_node.routing import is_for_reading
 from dicom_node.rules.settings import TEXTS
 from dicom_node.study import Instance, Origin
+from dicom_node.unreadable import UNREADABLE
 
 DAYS_PER_YEAR: Final = 365.25
 _DAYS_PER_UNIT: Final = {"D": 1.0, "W": 7.0, "M": DAYS_PER_YEAR / 12, "Y": DAYS_PER_YEAR}
@@ -52,11 +52,11 @@ def traits_of_stored(instances: Sequence[Instance]) -> Traits:
 def header_of(path: Path) -> Iterator[Dataset]:
     """Yield the header of a file; nothing if it cannot be read: what reads its pixels will say so."""
     try:
-        yield dcmread(path, stop_before_pixels=True, specific_tags=list(_READ))
-    except (InvalidDicomError, OSError, ValueError, KeyError, AttributeError):
+        ds = dcmread(path, stop_before_pixels=True, specific_tags=list(_READ))
+        ds.walk(lambda _ds, _element: None)  # values are decoded when they are looked at: here, not later
+    except UNREADABLE:
         return
-    except (NotImplementedError, RecursionError):
-        return
+    yield ds
 
 
 def traits_of(headers: Sequence[Dataset], image_count: int, calling_ae: str = "") -> Traits:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from dicom_node.errors import RequestError
 from dicom_node.study import Instance
-from dicom_node.web.headers import UNREADABLE
+from dicom_node.unreadable import UNREADABLE
 from dicom_node.web.negotiation import (
     EXPLICIT,
     NATIVE,

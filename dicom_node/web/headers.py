@@ -1,8 +1,6 @@
 """Headers of stored instances, read from their files as needed and remembered."""
 
 import logging
-import struct
-import zlib
 from collections.abc import Collection
 from contextlib import suppress
 from functools import lru_cache
@@ -10,28 +8,15 @@ from pathlib import Path
 from typing import Final
 
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
 
 from dicom_node.study import Instance
+from dicom_node.unreadable import UNREADABLE
 from dicom_node.web.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES, path_of
 
 logger = logging.getLogger(__name__)
 
 REMEMBERED: Final = 8192
 """Headers kept in memory, of about a kilobyte each."""
-UNREADABLE: Final = (
-    InvalidDicomError,
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    NotImplementedError,
-    RecursionError,
-    struct.error,
-    zlib.error,
-)
-"""What the parser raises for bytes that are no DICOM."""
 _LARGE_VALUE: Final = 1 << 16
 _TAGS: Final = frozenset(
     path_of(keyword)[0] for keyword in (*STUDY_ATTRIBUTES, *SERIES_ATTRIBUTES, *INSTANCE_ATTRIBUTES)

@@ -17,8 +17,9 @@ from starlette.responses import Response, StreamingResponse
 
 from dicom_node.errors import RequestError
 from dicom_node.study import Instance
+from dicom_node.unreadable import UNREADABLE
 from dicom_node.web.frames import frames_of
-from dicom_node.web.headers import UNREADABLE, from_index
+from dicom_node.web.headers import from_index
 from dicom_node.web.negotiation import NATIVE, OCTETS, parts_wanted, wanted
 from dicom_node.web.retrieve import BYTES_OF_A_WORD, in_parts, instances_of, turned
 from dicom_node.web.search import UTF_8, check_json

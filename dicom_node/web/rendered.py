@@ -19,8 +19,8 @@ from starlette.responses import Response
 
 from dicom_node.errors import RequestError
 from dicom_node.study import Instance
+from dicom_node.unreadable import UNREADABLE
 from dicom_node.web.frames import check_frames, frame_numbers
-from dicom_node.web.headers import UNREADABLE
 from dicom_node.web.negotiation import wanted
 from dicom_node.web.retrieve import instances_of
 from dicom_node.web.service import Service, place_of

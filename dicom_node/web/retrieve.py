@@ -20,7 +20,7 @@ from dicom_node.errors import RequestError, StorageError
 from dicom_node.file_meta import data_set_offset
 from dicom_node.storage import InstanceStore, storage_error
 from dicom_node.study import Instance
-from dicom_node.web.headers import UNREADABLE
+from dicom_node.unreadable import UNREADABLE
 from dicom_node.web.negotiation import (
     DICOM,
     EXPLICIT,

@@ -6,19 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
 
 from dicom_node.database.engine import Database, open_database
 from dicom_node.errors import PeerError
 from dicom_node.instance_look_up import look_up
 from dicom_node.settings import DATABASE_FILE, NodeSettings
 from dicom_node.uids import is_uid
+from dicom_node.unreadable import UNREADABLE
 from worker.errors import AskedAmissError
-
-UNREADABLE = (
-    *(AttributeError, EOFError, InvalidDicomError, KeyError),
-    *(NotImplementedError, OSError, RecursionError, ValueError),
-)
 
 
 @contextmanager

@@ -181,7 +181,7 @@ def test_order_reaches_the_context_of_the_request(
 def test_D05_object_nested_too_deeply_stops_neither_the_rules_nor_the_orders(
     database: Database, intake: Intake, clock: TurnedClock
 ) -> None:
-    """What filing needs stands before the nesting, so that it is received; a parser recurses into it later."""
+    """What filing needs stands before the nesting: it is received, and a parser recurses into it later."""
     ds = dataset(SOPClassUID=SecondaryCaptureImageStorage, PixelData=None, Rows=None, Columns=None)
     del ds.BitsAllocated
     reception = intake.begin(

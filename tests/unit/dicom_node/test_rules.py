@@ -1,6 +1,7 @@
 """Which rule decides about a study, why, and what `plan` says of it."""
 
 import json
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from dicom_node.intake import Intake
 from dicom_node.rules.command import plan
 from dicom_node.rules.plan import Plan, plan_for, plan_of, settings_under
 from dicom_node.rules.settings import TEXTS, Rule
-from dicom_node.rules.traits import age_years, traits_of
+from dicom_node.rules.traits import age_years, header_of, traits_of
 from dicom_node.settings import NodeSettings, load_settings
 from dicom_node.storage import InstanceStore
 from dicom_node.study import Reason
 from tests.unit.dicom_node.arrivals import Sender, dataset, write
+from tests.unit.dicom_node.test_header import nested
 
 
 def item(**elements: str) -> Dataset:
@@ -54,6 +56,22 @@ def header(**elements: object) -> Dataset:
 def planned(*rules: Mapping[str, object], **elements: object) -> Plan:
     named = [Rule.model_validate({"name": f"rule {n}", **rule}) for n, rule in enumerate(rules, start=1)]
     return plan_for(traits_of([header(**elements)], 1), named)
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        struct.pack("<HH2sH", 0x0010, 0x1010, b"FD", 3) + b"54Y",
+        struct.pack("<HH2sHLHHL", 0x40, 0x0275, b"SQ", 0, 8 + 5000 * 20, 0xFFFE, 0xE000, 5000 * 20)
+        + nested(5000),
+    ],
+    ids=["length of no number", "nested in a known length"],
+)
+def test_header_with_a_value_that_cannot_be_decoded_is_passed_over(tmp_path: Path, element: bytes) -> None:
+    path = write(tmp_path, PixelData=None, Rows=None, Columns=None, BitsAllocated=None)
+    path.write_bytes(path.read_bytes() + element)
+
+    assert list(header_of(path)) == []
 
 
 FITTING: dict[str, object] = {

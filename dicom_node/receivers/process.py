@@ -2,6 +2,7 @@
 
 import gc
 import json
+import logging
 import os
 import signal
 import socket
@@ -14,6 +15,8 @@ from dicom_node.receivers.channel import MAX_MESSAGE_BYTES, pair
 from dicom_node.scp import StorageSCP
 from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore
+
+logger = logging.getLogger(__name__)
 
 READY: Final = b"ready"
 
@@ -55,12 +58,23 @@ def _fork_receivers(orders: socket.socket, settings: NodeSettings) -> NoReturn:
             if not message:
                 break
             with socket.socket(fileno=descriptors[0]) as control:
-                if os.fork() == 0:
+                if _fork() == 0:
                     orders.close()
                     serve(control, settings)
                     break
+    except Exception:
+        logger.exception("a receiver process ends")  # else the exit below would hide why
     finally:
         os._exit(0)
+
+
+def _fork() -> int | None:
+    """Fork, or return None where no process is to be had just now: whoever asked sees `control` closed."""
+    try:
+        return os.fork()
+    except OSError:
+        logger.exception("a receiver could not be forked")
+        return None
 
 
 def serve(control: socket.socket, settings: NodeSettings) -> None:
@@ -78,9 +92,14 @@ def serve(control: socket.socket, settings: NodeSettings) -> None:
 def _take_connections(control: socket.socket, scp: StorageSCP) -> float:
     """Return the seconds for which open associations may go on."""
     while True:
-        message, descriptors, _, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, 2)
+        message, descriptors, flags, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, 2)
         if not message:
             return 0.0
+        if flags & socket.MSG_CTRUNC:
+            logger.error("connection dropped: no descriptor is left for it")
+            for descriptor in descriptors:
+                os.close(descriptor)
+            continue
         order: dict[str, Any] = json.loads(message)
         if not descriptors:
             return float(order["patience_s"])

@@ -100,12 +100,11 @@ class Standing:
 def on_arrival(standing: Standing, *, is_for_reading: bool, is_job_begun: bool) -> Standing:
     """Return where a study stands after one more instance.
 
-    Only an image for reading moves it. A revision whose job nobody has begun is taken up again; else a new
-    one begins, and its results supersede those of the one before.
+    Only an image for reading moves it. A revision whose job nobody has begun or ended is taken up again; else
+    a new one begins, and its results supersede those of the one before.
     """
     if not is_for_reading or standing.state is StudyState.RECEIVING:
         return standing
-    if standing.state is StudyState.COMPLETE:
-        revision = standing.revision + 1 if is_job_begun else standing.revision
-        return Standing(StudyState.RECEIVING, revision, Reason.LATE_INSTANCE)
-    return Standing(StudyState.RECEIVING, standing.revision)
+    revision = standing.revision + 1 if is_job_begun else standing.revision
+    is_late = standing.state is StudyState.COMPLETE
+    return Standing(StudyState.RECEIVING, revision, Reason.LATE_INSTANCE if is_late else None)

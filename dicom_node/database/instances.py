@@ -249,7 +249,7 @@ class _Intake:
         before = self._standings[uid]
         if instance.origin is not Origin.ROUTED:
             return before
-        is_begun = before.state is StudyState.COMPLETE and self._is_job_begun(uid, before.revision)
+        is_begun = before.state is not StudyState.RECEIVING and self._is_job_begun(uid, before.revision)
         after = on_arrival(before, is_for_reading=is_for_reading(instance), is_job_begun=is_begun)
         at = arrival.instance.received_at
         if after is not before:

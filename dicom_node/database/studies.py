@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from dicom_node.admission import Patient
 from dicom_node.database.connections import Connections
 from dicom_node.database.events import record_event
+from dicom_node.database.leases import move
 from dicom_node.database.schema import instances, jobs, studies
 from dicom_node.errors import StorageError
 from dicom_node.study import (
@@ -130,13 +131,23 @@ class StudyRepository:
             return job_id
 
     def set_aside(self, study: Study, reason: Reason, detail: str = "") -> bool:
-        """Close a revision without a job; False if the study has received something meanwhile."""
+        """Close a revision without a job; False if the study has received something meanwhile.
+
+        A job that it had before something late opened it again, and that nobody has begun, ends with it.
+        """
         with self._connections.writing() as connection:
             if not _close(connection, study, StudyState.NOT_APPLICABLE, reason):
                 return False
             now = self._connections.now()
             uid, state = study.study_instance_uid, StudyState.NOT_APPLICABLE
             record_event(connection, now, uid, state, reason, detail=detail)
+            waiting = select(jobs).where(
+                jobs.c.study_instance_uid == uid,
+                jobs.c.revision == study.revision,
+                jobs.c.state == JobState.QUEUED,
+            )
+            for row in connection.execute(waiting).all():
+                move(connection, row, now, state=JobState.NOT_APPLICABLE, reason=reason, detail=detail)
             return True
 
 

@@ -110,6 +110,7 @@ def test_longest_gap_does_not_depend_on_the_order() -> None:
         (StudyState.RECEIVING, False, Standing(StudyState.RECEIVING, 3)),
         (StudyState.REFERENCE, False, Standing(StudyState.RECEIVING, 3)),
         (StudyState.NOT_APPLICABLE, False, Standing(StudyState.RECEIVING, 3)),
+        (StudyState.NOT_APPLICABLE, True, Standing(StudyState.RECEIVING, 4)),
         (StudyState.COMPLETE, False, Standing(StudyState.RECEIVING, 3, Reason.LATE_INSTANCE)),
         (StudyState.COMPLETE, True, Standing(StudyState.RECEIVING, 4, Reason.LATE_INSTANCE)),
     ],

@@ -284,3 +284,19 @@ def test_priority_of_a_job_can_change_until_it_is_taken(database: Database, job_
     assert claim(database, job_id).job.priority is Priority.STAT
     with pytest.raises(StorageError):
         database.jobs.prioritize(JobId(99), Priority.STAT)
+
+
+def test_job_of_a_study_that_late_images_put_outside_the_rules_ends_with_it(
+    sender: Sender, database: Database, job_id: JobId
+) -> None:
+    sender.send(dataset())
+    assert database.studies.set_aside(database.studies.get(STUDY), Reason.RULED_OUT, "rule x: ...")
+
+    job = database.jobs.get(job_id)
+    assert (job.state, job.reason) == (JobState.NOT_APPLICABLE, Reason.RULED_OUT)
+
+    sender.send(dataset())
+    assert database.studies.get(STUDY).revision == 2
+    again = complete(database)
+    assert again != job_id
+    assert claim(database, again).job.revision == 2

@@ -61,21 +61,32 @@ class Peer(Protocol):
 
 
 def send_files(destination: Destination, paths: Sequence[Path]) -> list[SendOutcome]:
-    """Send files in order and return the status of every single one.
+    """Send files in order and return the status of every single one that was tried.
 
     Raises:
-        UnreachableError: no association could be made, the server by HTTP does not answer or does not let us
-            in, or the folder cannot be written.
+        UnreachableError: none could be tried: there is no association, the server by HTTP does not answer or
+            does not let us in, or the folder cannot be written.
         StorageError: a file cannot be read.
     """
-    files = [sendable(path) for path in paths]
+    sent: list[SendOutcome] = []
+    try:
+        for outcome in _outcomes(destination, [sendable(path) for path in paths]):
+            sent.append(outcome)  # noqa: PERF402 - what was sent before an error counts
+    except UnreachableError as exc:
+        if not sent:
+            raise
+        logger.warning("destination went away", extra={"destination": destination.name, "why": str(exc)})
+    return sent
+
+
+def _outcomes(destination: Destination, files: Sequence[Sendable]) -> Iterator[SendOutcome]:
     match destination.kind:
         case "folder":
-            return [_copy(file, destination) for file in files]
+            return (_copy(file, destination) for file in files)
         case "dicomweb":
-            return list(send_by_web(destination.web_peer, files))
+            return send_by_web(destination.web_peer, files)
         case "dicom":
-            return list(send(destination, files))
+            return send(destination, files)
 
 
 def send(peer: Peer, files: Sequence[Sendable]) -> Iterator[SendOutcome]:

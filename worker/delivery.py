@@ -47,12 +47,18 @@ def deliver(
         UndeliveredError: some destination has not accepted every object, or not shown that it keeps it.
     """
     results = database.results.of_job(job_id)
+    destinations = tuple(destinations)
     faults = [
         fault
         for destination in destinations
         if (fault := _deliver_to(database, send, destination, results) or prove(destination, results))
         is not None
     ]
+    known = {destination.name for destination in destinations}
+    if gone := sorted({each.destination for each in database.deliveries.pending(job_id)} - known):
+        # Renamed or taken out of the configuration meanwhile; to end as delivered would be untrue.
+        detail = f"no destination {', '.join(gone)} in the configuration any more"
+        faults.append(UndeliveredError(Reason.PEER_UNREACHABLE, detail, is_final=False))
     if faults:
         # A fault that a further try may mend comes first: the job stays alive for it.
         raise min(faults, key=lambda fault: fault.is_final)

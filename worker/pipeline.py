@@ -159,8 +159,9 @@ class Pipeline:
         if action is not Action.RETRY:
             return action is Action.WAIT
         if is_read:
+            began = self.database.events.first_at(job.job_id, JobState.DELIVERING) or job.created_at
             released = self.database.decisions.last_at(job.job_id)
-            return datetime.now(UTC) - max(job.created_at, released or job.created_at) < DELIVERY_PATIENCE
+            return datetime.now(UTC) - max(began, released or began) < DELIVERY_PATIENCE
         return job.attempts < self.settings.worker.max_attempts
 
     @contextmanager

@@ -70,7 +70,7 @@ class DecisionRepository:
         loses it.
 
         Raises:
-            DecisionError: nothing is held there, or it was decided otherwise.
+            DecisionError: nothing is held there, it was decided otherwise, or the job is cancelled.
         """
         now = self._connections.now()
         with self._connections.writing() as connection:
@@ -82,6 +82,8 @@ class DecisionRepository:
                 raise DecisionError(f"the results of job {job_id} were {before.kind} by {before.decided_by}")
             if before is not None:
                 return False
+            if kind is DecisionKind.RELEASED and job.state == JobState.CANCELLED:
+                raise DecisionError(f"job {job_id} was cancelled: replay it first")
             record_decision(connection, Decision(job_id, kind, now, decided_by, why))
             _move(connection, job, kind, now)
         return True

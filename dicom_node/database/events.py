@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from dicom_node.database.connections import Connections
-from dicom_node.database.schema import events
+from dicom_node.database.schema import events, jobs
 from dicom_node.study import JobId, Reason, StudyInstanceUID
 
 
@@ -68,6 +68,17 @@ class EventRepository:
         )
         with self._connections.reading() as connection:
             return [_event(row) for row in connection.execute(query)]
+
+    def first_at(self, job_id: JobId, state: str) -> datetime | None:
+        """Return when a job first came to a state; None if it never did."""
+        query = select(func.min(events.c.at)).where(
+            events.c.study_instance_uid
+            == select(jobs.c.study_instance_uid).where(jobs.c.job_id == job_id).scalar_subquery(),
+            events.c.job_id == job_id,
+            events.c.state == state,
+        )
+        with self._connections.reading() as connection:
+            return connection.execute(query).scalar_one_or_none()
 
 
 def _event(row: Row[tuple[object, ...]]) -> Event:

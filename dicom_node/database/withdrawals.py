@@ -84,7 +84,7 @@ class WithdrawalRepository:
             query = select(jobs).where(jobs.c.job_id == decision.job_id).with_for_update()
             job = connection.execute(query).one()
             _check(connection, job, uids, decision.at)
-            holders = _holders(connection, uids)
+            holders = _holders(connection, uids, is_interrupted=job.lease_until is not None)
             number = record_decision(connection, decision)
             if holders:
                 _add_note(connection, note, holders)
@@ -106,9 +106,14 @@ def _check(connection: Connection, job: Row[Any], uids: Sequence[str], now: date
         raise DecisionError("one of these results was withdrawn before")
 
 
-def _holders(connection: Connection, uids: Sequence[str]) -> set[str]:
-    """Name the destinations that have one of some results, or may have it."""
-    unanswered = and_(deliveries.c.state == DeliveryState.PENDING, deliveries.c.attempts > 0)
+def _holders(connection: Connection, uids: Sequence[str], *, is_interrupted: bool) -> set[str]:
+    """Name the destinations that have one of some results, or may have it.
+
+    Of a worker that was lost while it sent nobody knows how far it came.
+    """
+    unanswered = deliveries.c.state == DeliveryState.PENDING
+    if not is_interrupted:
+        unanswered = and_(unanswered, deliveries.c.attempts > 0)
     query = select(deliveries.c.destination).where(
         deliveries.c.sop_instance_uid.in_(uids),
         or_(deliveries.c.state == DeliveryState.DELIVERED, unanswered),

@@ -173,3 +173,19 @@ def test_an_index_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     engine.dispose()
     with pytest.raises(StorageError, match="upgrade"):
         open_database(url)
+
+
+def test_a_job_that_was_cancelled_before_it_was_held_is_not_released_into_nothing(
+    lease: Lease, database: Database
+) -> None:
+    """Its deliveries are cancelled: it would end as delivered, and nobody would have anything."""
+    job_id = lease.job.job_id
+    database.results.keep(lease, [stored(job_id)], {"PACS": None}, FAULTS)
+    database.interventions.cancel(job_id, decided_by="ada", why="sent twice")
+
+    with pytest.raises(DecisionError, match="replay it first"):
+        decide(database, job_id, DecisionKind.RELEASED)
+
+    database.interventions.replay(job_id, decided_by="ada", why="after all")
+    decide(database, job_id, DecisionKind.RELEASED)
+    assert [each.destination for each in database.deliveries.pending(job_id)] == ["PACS"]

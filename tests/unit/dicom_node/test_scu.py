@@ -141,6 +141,17 @@ def test_folder_that_cannot_be_written_is_unreachable(tmp_path: Path) -> None:
         send_files(destination, [write(tmp_path)])
 
 
+def test_what_was_accepted_before_the_destination_went_away_counts(tmp_path: Path) -> None:
+    paths = [write(tmp_path) for _ in range(3)]
+    uids = [dcmread(path).SOPInstanceUID for path in paths]
+    (tmp_path / "out" / f"{uids[1]}.dcm").mkdir(parents=True)
+    destination = Destination(name="out", kind="folder", folder=tmp_path / "out")
+
+    outcomes = send_files(destination, paths)
+
+    assert [(outcome.sop_instance_uid, outcome.status) for outcome in outcomes] == [(uids[0], 0x0000)]
+
+
 @pytest.mark.parametrize("content", [b"", b"no DICOM", bytes(128) + b"DICM"])
 def test_other_files_cannot_be_sent(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)

@@ -98,6 +98,16 @@ def test_P01_one_dead_destination_does_not_keep_the_other_from_its_objects(
     assert pacs.received[-1] == "SR"
 
 
+def test_results_for_a_destination_that_has_another_name_now_are_not_taken_for_delivered(
+    read: tuple[Bench, JobId],
+) -> None:
+    bench, job_id = read
+    renamed = Destination(name="renamed", ae_title="PACS", port=104)
+    with pytest.raises(UndeliveredError, match="no destination folder") as caught:
+        deliver(bench.database, FakePacs(), [renamed], job_id)
+    assert (caught.value.reason, caught.value.is_final) == (Reason.PEER_UNREACHABLE, False)
+
+
 @pytest.mark.parametrize(
     ("question", "status", "answer"),
     [

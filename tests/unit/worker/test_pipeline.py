@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from pydicom import dcmread
+from sqlalchemy import update
 
+from dicom_node.database.schema import jobs
 from dicom_node.study import JobState, Reason, Stage
 from model.errors import WeightsError
 from model.families.family import Family
@@ -19,6 +21,7 @@ from tests.builders import Bench, make_bench
 from tests.driving import items_named
 from tests.fakes import FakeFamily, FakeSight
 from worker.demo.phantom_studies import WrittenStudy
+from worker.settings import DELIVERY_PATIENCE
 from worker.stopwatch import Stopwatch
 
 CHANGED_STATUS = "263703002"
@@ -233,3 +236,19 @@ def test_read_study_is_left_to_those_who_deliver(bench: Bench, phantoms: dict[st
     assert not list(bench.delivered.rglob("*.dcm"))
     reading.take_next(Stage.DELIVERY)
     assert bench.database.jobs.get(job_id).state is JobState.DONE
+
+
+def test_P01_patience_with_a_destination_begins_when_it_is_first_tried(
+    bench: Bench, phantoms: dict[str, WrittenStudy]
+) -> None:
+    """A study that has waited for a reader since the day before is not given up at the first silence."""
+    job_id = bench.file(phantoms["skin lesion"].files)
+    with bench.database.connections.writing() as connection:
+        long_ago = bench.database.connections.now() - 2 * DELIVERY_PATIENCE
+        connection.execute(update(jobs).values(created_at=long_ago))
+    bench.delivered.write_text("a file where the folder should be")
+
+    bench.pipeline.take(job_id)
+
+    job = bench.database.jobs.get(job_id)
+    assert (job.state, job.reason) == (JobState.DELIVERING, Reason.PEER_UNREACHABLE)

@@ -203,3 +203,19 @@ def test_nothing_but_the_command_withdraws() -> None:
         "worker/results/commands.py",
         "worker/results/withdrawal.py",
     }
+
+
+def test_what_a_lost_worker_may_have_sent_gets_a_note(
+    bench: Bench, phantoms: dict[str, WrittenStudy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It died after the archive had accepted an object and before that was written down."""
+    sending = replace(bench.pipeline, to_delivery=lambda job_id: None)
+    job_id = bench.file(phantoms["skin lesion"].files)
+    sending.take(job_id)
+    assert bench.database.jobs.claim(job_id, "lost", -1) is not None
+
+    done = withdraw(bench, study_of(bench, job_id))
+
+    assert "a worker delivers the note" in done.output, done.output
+    bench.pipeline.take(job_id)
+    assert len(notes_in(bench.delivered)) == 1

@@ -3,6 +3,7 @@
 NodeError
 ├── SettingsError         the configuration cannot be used; says which key and what to write instead
 ├── StorageError          bytes could not be made durable or are not what was stored
+│   ├── DamagedError      a stored file is gone or altered
 │   ├── DiskFullError     no space left
 │   ├── IndexAwayError    the index does not answer: locked, full, or not there
 │   └── IndexDamagedError the index cannot be trusted; says what to do
@@ -38,6 +39,10 @@ class StorageError(NodeError):
     def __init__(self, message: str, reason: Reason = Reason.STORAGE_FAULT) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class DamagedError(StorageError):
+    """A stored file is gone or altered: it has to be sent again."""
 
 
 class DiskFullError(StorageError):

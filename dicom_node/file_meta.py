@@ -3,7 +3,7 @@
 import struct
 from dataclasses import dataclass
 
-from dicom_node.errors import HeaderError, StorageError
+from dicom_node.errors import DamagedError, HeaderError
 from dicom_node.header import LONG_VRS
 from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
@@ -63,14 +63,14 @@ def data_set_offset(content: bytes) -> int:
     """Return where the data set begins in a file that we wrote.
 
     Raises:
-        StorageError: it does not begin as our files do.
+        DamagedError: it does not begin as our files do.
     """
     start = len(PREAMBLE)
     if content[:start] != PREAMBLE or len(content) < start + GROUP_LENGTH.size:
-        raise StorageError("a stored file has lost its head")
+        raise DamagedError("a stored file has lost its head")
     group, element, _, _, length = GROUP_LENGTH.unpack_from(content, start)
     if (group, element) != (2, 0):
-        raise StorageError("a stored file has lost its head")
+        raise DamagedError("a stored file has lost its head")
     return start + GROUP_LENGTH.size + length
 
 

@@ -20,15 +20,16 @@ from uuid import uuid4
 from pydicom import Dataset, dcmread, dcmwrite
 
 from dicom_node.database.engine import Database
-from dicom_node.errors import DiskFullError, HeaderError, StorageError
+from dicom_node.errors import DamagedError, DiskFullError, HeaderError, StorageError
 from dicom_node.file_meta import data_set_offset
 from dicom_node.nesting import check_nesting
-from dicom_node.study import Instance, JobId, Lease, SOPInstanceUID, StoredResult, StudyInstanceUID
+from dicom_node.study import Instance, JobId, Lease, Reason, SOPInstanceUID, StoredResult, StudyInstanceUID
 from dicom_node.unreadable import UNREADABLE
 
 IMAGES = "instances"
 """Folder of what was received, within the data folder."""
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+LOST = (errno.ENOENT, errno.EIO)
 STALE_AFTER_S = 600.0
 """Seconds since its last change after which a file that no row points to belongs to nobody any more."""
 SWEPT_FOLDERS = 3
@@ -198,22 +199,27 @@ class InstanceStore:
         """Read an instance and check that it is what was received.
 
         Raises:
-            StorageError: the file is gone, altered, nested too deeply or no data set that pydicom can read.
+            DamagedError: the file is gone or altered.
+            StorageError: it is nested too deeply or no data set that pydicom can read; with
+                `Reason.STORAGE_FAULT` if it could not be opened now.
         """
         try:
             content = instance.path.read_bytes()
         except OSError as exc:
+            if exc.errno in LOST:
+                raise DamagedError(f"a stored instance is lost: {exc.strerror}") from exc
             raise storage_error(exc) from exc
         data_set = memoryview(content)[data_set_offset(content) :]
         if hashlib.sha256(data_set).hexdigest() != instance.sha256:
-            raise StorageError("a stored instance is not what was received")
+            raise DamagedError("a stored instance is not what was received")
         try:
             check_nesting(data_set, instance.transfer_syntax_uid)
             return dcmread(io.BytesIO(content))
         except HeaderError as exc:
             raise StorageError(str(exc), exc.reason) from exc
         except UNREADABLE as exc:
-            raise StorageError(f"a stored instance cannot be parsed ({type(exc).__name__})") from exc
+            reason = Reason.UNREADABLE_HEADER
+            raise StorageError(f"a stored instance cannot be parsed ({type(exc).__name__})", reason) from exc
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from pydicom import Dataset, dcmread
 
 from dicom_node.database.engine import Database
-from dicom_node.errors import StorageError
+from dicom_node.errors import DamagedError, StorageError
 from dicom_node.orders.order import Order
 from dicom_node.rules.settings import Rule
 from dicom_node.storage import InstanceStore
@@ -130,13 +130,20 @@ class StudyPreparation:
             try:
                 datasets.append(self.store.read(instance))
             except StorageError as error:
+                if error.reason is Reason.STORAGE_FAULT and not isinstance(error, DamagedError):
+                    raise  # it may be read in a moment
                 # One unreadable file never costs its neighbours.
                 logger.warning("stored instance cannot be read", extra={"error": type(error).__name__})
                 if may_quarantine:
-                    self.database.refusals.quarantine_instance(
-                        instance.sop_instance_uid, Reason.UNREADABLE_HEADER, str(error)
-                    )
+                    self._take_out(instance.sop_instance_uid, error)
         return datasets
+
+    def _take_out(self, uid: SOPInstanceUID, error: StorageError) -> None:
+        """What is damaged loses its row, since only what has none is kept when it is sent again."""
+        if isinstance(error, DamagedError):
+            self.database.refusals.lose_instance(uid, f"{error}: have it sent again")
+        else:
+            self.database.refusals.quarantine_instance(uid, Reason.UNREADABLE_HEADER, str(error))
 
     def _quarantine(self, selection: Selection) -> None:
         for fault in selection.faulty:

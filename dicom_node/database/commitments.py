@@ -12,6 +12,7 @@ from dicom_node.database.connections import Connections
 from dicom_node.database.schema import commitments, instances, refusals
 from dicom_node.storage_commitment.judging import Kept
 from dicom_node.storage_commitment.messages import Reference, Request
+from dicom_node.study import Reason
 
 AT_ONCE: Final = 500
 """Identifiers in one query."""
@@ -84,8 +85,12 @@ class CommitmentRepository:
         with self._connections.reading() as connection:
             for at in range(0, len(uids), AT_ONCE):
                 some = uids[at : at + AT_ONCE]
+                # What a person decided is settled; what was lost came again, since there is a row.
                 doubtful = select(refusals.c.sop_instance_uid).where(
-                    refusals.c.sop_instance_uid.in_(some), refusals.c.kept_at.is_not(None)
+                    refusals.c.sop_instance_uid.in_(some),
+                    refusals.c.kept_at.is_not(None),
+                    refusals.c.fate.is_(None),
+                    refusals.c.reason != Reason.STORAGE_FAULT.name,
                 )
                 doubted = set(connection.execute(doubtful).scalars())
                 query = select(instances).where(instances.c.sop_instance_uid.in_(some))

@@ -9,6 +9,7 @@ import pytest
 from pydicom.uid import CTImageStorage, MRImageStorage, generate_uid
 
 from dicom_node.database.engine import Database
+from dicom_node.database.quarantine import Fate
 from dicom_node.modality_settings import Modality
 from dicom_node.storage_commitment import providing
 from dicom_node.storage_commitment.judging import Kept, judged, why_not
@@ -136,10 +137,32 @@ def test_report_that_the_library_cannot_send_is_tried_later(
         def send_n_event_report(self, *_report: object) -> NoReturn:
             raise fault
 
-    monkeypatch.setattr(providing, "associated", lambda *_peer: nullcontext(Peer()))
+    def associated(*_peer: object) -> nullcontext[Peer]:
+        return nullcontext(Peer())
+
+    monkeypatch.setattr(providing, "associated", associated)
     assert database.commitments.take("CT1", Request("1.2.9", (CT,)))
 
     CommitmentReporter([Modality(name="ct", ae_title="CT1", port=11112)], database).report_due()
 
     clock.turn(901)
     assert [asked.attempts for asked in database.commitments.due(["CT1"])] == [1]
+
+
+def test_doubt_ends_with_a_decision_and_a_loss_with_what_comes_again(
+    database: Database, sender: Sender
+) -> None:
+    conflicting, lost = dataset(), dataset()
+    for ds in (conflicting, lost):
+        sender.send(ds)
+    named = [Reference(CTImageStorage, str(ds.SOPInstanceUID)) for ds in (conflicting, lost)]
+    conflicting.PixelData = bytes(8)
+    sender.send(conflicting)
+    assert database.commitments.kept(named)[named[0].sop_instance_uid].is_doubted
+    (in_doubt,) = database.quarantine.all()
+
+    database.quarantine.decide(in_doubt.number, Fate.DROPPED, decided_by="ada", why="the first is right")
+    database.refusals.lose_instance(SOPInstanceUID(lost.SOPInstanceUID), "its file is damaged")
+    sender.send(lost)
+
+    assert [kept.is_doubted for kept in database.commitments.kept(named).values()] == [False, False]

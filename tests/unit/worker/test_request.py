@@ -1,16 +1,20 @@
 """What of a header reaches the model."""
 
+import errno
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset
 
+from dicom_node.errors import StorageError
 from dicom_node.orders.order import Order
-from dicom_node.study import PriorSearch
+from dicom_node.study import PriorSearch, Reason
 from model.prompts import context_text
 from tests.builders import make_bench
 from tests.fakes import FakeFamily
 from worker.demo.phantom_studies import WrittenStudy
+from worker.errors import NothingToReadError
 from worker.request import StudyPreparation, age_years, clinical_context
 
 
@@ -72,4 +76,45 @@ def test_order_of_the_worklist_reaches_the_prompt_without_what_could_be_a_comman
     told = context_text(prepared.request.modality, prepared.request.context)
     assert "Indication:fever report normal; requested: Chest PA." in told
     assert "A1" not in repr(prepared.request.context)
+    bench.database.close()
+
+
+def test_S08_damaged_file_is_taken_out_so_that_it_is_kept_when_it_comes_again(
+    tmp_path: Path, phantoms: dict[str, WrittenStudy]
+) -> None:
+    bench = make_bench(tmp_path, FakeFamily)
+    files = phantoms["chest, current"].files
+    uid = bench.database.jobs.get(bench.file(files)).study_instance_uid
+    kept = bench.database.instances.of_study(uid)
+    kept[0].path.write_bytes(kept[0].path.read_bytes()[:-1] + b"x")
+    study = bench.database.studies.get(uid)
+    preparation = StudyPreparation(bench.database, bench.store)
+
+    with suppress(NothingToReadError):
+        preparation.prepare(study, 1, PriorSearch(()))
+
+    (refusal,) = bench.database.refusals.all()
+    assert (refusal.sop_instance_uid, refusal.reason) == (kept[0].sop_instance_uid, Reason.STORAGE_FAULT)
+    bench.file(files)
+    again = {each.sop_instance_uid: each for each in bench.database.instances.of_study(uid)}
+    bench.store.read(again[kept[0].sop_instance_uid])
+    bench.database.close()
+
+
+def test_file_that_cannot_be_opened_just_now_is_not_given_up(
+    tmp_path: Path, phantoms: dict[str, WrittenStudy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench(tmp_path, FakeFamily)
+    uid = bench.database.jobs.get(bench.file(phantoms["skin lesion"].files)).study_instance_uid
+
+    def fail(path: Path) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(StorageError):
+        StudyPreparation(bench.database, bench.store).prepare(
+            bench.database.studies.get(uid), 1, PriorSearch(())
+        )
+
+    assert bench.database.refusals.all() == []
     bench.database.close()

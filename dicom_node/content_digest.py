@@ -65,7 +65,6 @@ def _pieces(elements: Iterable[DataElement]) -> Iterator[bytes]:
         if element.VR == "SQ":
             for item in element.value:
                 yield b"("
-                yield b"("
                 yield from _pieces(_elements(item))
             yield b")"
         else:

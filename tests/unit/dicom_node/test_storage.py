@@ -3,7 +3,7 @@
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -110,10 +110,10 @@ def test_sweep_passes_over_what_a_receiver_discards_meanwhile(
     class Vanishing(type(going.path)):  # type: ignore[misc] # the concrete class of the platform
         """A folder of which one file goes between its listing and the look at it."""
 
-        def iterdir(self) -> Iterator[Path]:
+        def iterdir(self) -> Generator[Path, None, None]:
             listed = sorted(super().iterdir(), key=lambda path: path != going.path)
             going.path.unlink()
-            return iter(listed)
+            yield from listed
 
     store.spool.folders = lambda: [Vanishing(going.path.parent)]  # type: ignore[method-assign] # this spool only
 

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -15,7 +16,7 @@ from dicom_node.dimse_status import (
     TRANSFER_SYNTAX_NOT_SUPPORTED,
     is_stored,
 )
-from dicom_node.errors import HeaderError
+from dicom_node.errors import HeaderError, StorageError
 from dicom_node.file_meta import FileMeta, end_of_meta, read_meta
 from dicom_node.intake import Intake, Outcome, Reception
 from dicom_node.media_type import media_type
@@ -79,8 +80,9 @@ class Submission:
         for event in self._reader.feed(chunk):
             self._take(event)
         if self._studies and time.monotonic() - self._kept_open_at > KEEP_OPEN_EVERY_S:
-            self._keep_open(self._studies)
             self._kept_open_at = time.monotonic()
+            with suppress(StorageError):  # a hint: what comes is not to be lost for want of it
+                self._keep_open(self._studies)
 
     def finish(self) -> None:
         """End the body; an instance that is not whole is not stored."""

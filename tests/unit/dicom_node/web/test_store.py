@@ -14,6 +14,7 @@ from pydicom.uid import (
 )
 
 from dicom_node.database.engine import Database
+from dicom_node.errors import IndexAwayError
 from dicom_node.file_meta import PREAMBLE
 from dicom_node.intake import Intake
 from dicom_node.study import Reason, StudyState
@@ -312,3 +313,19 @@ def test_a_study_that_is_complete_is_not_opened_by_what_may_come(
     database.studies.keep_open({STUDY})
 
     assert database.studies.get(STUDY).last_received_at == study.last_received_at
+
+
+def test_an_index_that_is_busy_for_the_hint_costs_no_part(
+    intake: Intake, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicom_node.web.store.KEEP_OPEN_EVERY_S", 0.0)
+
+    def fail(studies: set[str]) -> None:
+        raise IndexAwayError("the index could not be used (OperationalError)")
+
+    submission = Submission(intake, "edge", Sender("GATEWAY", "", 1 << 20), fail)
+    for file in (part(file_of()), part(file_of()), b"--edge--\r\n"):
+        submission.feed(file)
+
+    assert [each.status for each in submission.stored] == [0, 0]
+    assert len(database.instances.of_study(STUDY)) == 2

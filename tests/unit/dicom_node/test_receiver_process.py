@@ -29,8 +29,11 @@ def nursery(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[socket.socket, so
     def leave(status: int) -> None:
         raise Exited(status)
 
+    def keep_handlers(number: int, handler: object) -> None:
+        pass
+
     monkeypatch.setattr(os, "_exit", leave)
-    monkeypatch.setattr(signal, "signal", lambda *_handling: None)
+    monkeypatch.setattr(signal, "signal", keep_handlers)
     ours, theirs = pair()
     with ours, theirs:
         yield ours, theirs

@@ -36,9 +36,7 @@ class NormalizedServices:
         return frozenset(uid for _, uid in self._answers)
 
     @property
-    def handlers(
-        self,
-    ) -> list[tuple[evt.InterventionEvent, Callable[[evt.Event], tuple[int, Dataset | None]]]]:
+    def handlers(self) -> list[tuple[evt.InterventionEvent, Handler]]:
         """One handler for each kind of request, as the library binds them."""
         return [(kind, partial(self._answer, kind)) for kind in {kind for kind, _ in self._answers}]
 

@@ -24,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 MOST_IN_ONE_TRANSACTION: Final = 64
 TICK_S: Final = 0.5
-ENDED: Final = select.EPOLLHUP | select.EPOLLERR
 
 
 class Registrar:

@@ -18,7 +18,6 @@ _STUDY_UID, _SERIES_UID, _INSTANCE_UID = map(
     path_of, ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 )
 _PATIENT_ID, _STUDY_DATE = path_of("PatientID"), path_of("StudyDate")
-_LONGEST_DATE: Final = 17
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,6 @@ class Identifiers:
     phrases: frozenset[tuple[str, ...]]
     """Whole values, word by word: identifiers, institutions, addresses, descriptions."""
 
-    def hidden_in(self, text: str) -> bool:
-        """Say whether a text holds one of them."""
-        return any(True for _ in self.places(words_of(text)))
-
     def places(self, words: list[str]) -> Iterator[tuple[int, int]]:
         """Yield the half-open ranges of words that identify."""
         longest = max(map(len, self.phrases), default=0)

@@ -7,9 +7,10 @@ from multiprocessing.pool import ThreadPool
 from typing import TypeVar
 
 from dicom_node.admission import Patient
-from dicom_node.errors import UnreachableError
+from dicom_node.errors import PeerError, UnreachableError
 from dicom_node.priors.source import Candidate, PriorSource
 from dicom_node.study import Instance
+from dicom_node.unreadable import UNREADABLE
 
 Answer = TypeVar("Answer")
 
@@ -54,6 +55,10 @@ class BudgetedSource:
             return pool.apply_async(call).get(left_s)
         except LateError as exc:
             raise UnreachableError(f"no answer within {left_s:.0f} s") from exc
+        except (RuntimeError, *UNREADABLE) as exc:
+            # The first is how the library says that the peer has gone between two requests. Without the
+            # cause: what it quotes may be of a patient.
+            raise PeerError(f"its answer cannot be used ({type(exc).__name__})") from None
         finally:
             pool.close()
             self._left_s -= time.monotonic() - begun

@@ -6,10 +6,12 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from click.testing import CliRunner
 from pydicom import Dataset
+from pydicom.errors import BytesLengthException
 
 from dicom_node.admission import Patient
 from dicom_node.database.engine import Database, open_database
@@ -189,6 +191,30 @@ def test_source_that_fails_is_a_note(search: Search) -> None:
 
     assert found(result) == [("B", "2.1")]
     assert result.notes == ("Source A could not be asked for priors: the peer does not answer.",)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("The association with a peer SCP must be established before sending a C-FIND request"),
+        BytesLengthException("Expected total bytes to be an even multiple of bytes per value: Marker^Name"),
+    ],
+)
+def test_source_that_goes_or_answers_nonsense_is_a_note_too(search: Search, error: Exception) -> None:
+    broken = search.archive("A", instance("2.1", "20260301"))
+    search.archive("B", instance("2.1", "20260301"))
+
+    def fail(candidate: Candidate) -> NoReturn:
+        raise error
+
+    broken.fetch = fail  # type: ignore[method-assign] # a fault put in on purpose
+
+    result = search.run()
+
+    assert found(result) == [("B", "2.1")]
+    assert result.notes == (
+        f"A prior at A could not be fetched: its answer cannot be used ({type(error).__name__}).",
+    )
 
 
 @pytest.mark.parametrize("hangs_on", ["candidates", "fetch"])

@@ -69,20 +69,29 @@ def _deliver_to(
 ) -> UndeliveredError | None:
     if not results:
         return None
-    mine = [d for d in database.deliveries.of_job(results[0].job_id) if d.destination == destination.name]
-    if refused := [d for d in mine if d.state is DeliveryState.REFUSED]:
+    if refused := _in_state(database, destination, results, DeliveryState.REFUSED):
         detail = f"{destination.name}: {len(refused)} objects refused for good"
         return UndeliveredError(Reason.PEER_REFUSED, detail, is_final=True)
-    waiting = {delivery.sop_instance_uid for delivery in mine if delivery.state is DeliveryState.PENDING}
-    open_results = sorted((r for r in results if r.sop_instance_uid in waiting), key=lambda r: r.ordinal)
     # The SR names the other objects: it is not sent before they have all arrived.
-    for group in (
-        [r for r in open_results if r.modality != SR],
-        [r for r in open_results if r.modality == SR],
-    ):
+    for is_report in (False, True):
+        # Asked each time: the job may have been cancelled meanwhile.
+        waiting = _in_state(database, destination, results, DeliveryState.PENDING)
+        group = [result for result in waiting if (result.modality == SR) is is_report]
         if fault := _send_group(database, send, destination, group):
             return fault
     return None
+
+
+def _in_state(
+    database: Database, destination: Destination, results: Sequence[StoredResult], state: DeliveryState
+) -> list[StoredResult]:
+    """Return those of a job's results, in sending order, whose delivery to a destination is in a state."""
+    mine = {
+        delivery.sop_instance_uid
+        for delivery in database.deliveries.of_job(results[0].job_id)
+        if delivery.destination == destination.name and delivery.state is state
+    }
+    return sorted((r for r in results if r.sop_instance_uid in mine), key=lambda r: r.ordinal)
 
 
 def _send_group(

@@ -98,6 +98,21 @@ def test_P01_one_dead_destination_does_not_keep_the_other_from_its_objects(
     assert pacs.received[-1] == "SR"
 
 
+def test_report_is_not_sent_when_its_job_was_cancelled_while_the_others_were(
+    read: tuple[Bench, JobId],
+) -> None:
+    bench, job_id = read
+    pacs = FakePacs()
+
+    def send(destination: Destination, paths: Sequence[Path]) -> list[SendOutcome]:
+        outcomes = pacs(destination, paths)
+        bench.database.interventions.cancel(job_id, decided_by="ada", why="sent twice")
+        return outcomes
+
+    deliver(bench.database, send, [DESTINATION], job_id)
+    assert "SR" not in pacs.received
+
+
 def test_results_for_a_destination_that_has_another_name_now_are_not_taken_for_delivered(
     read: tuple[Bench, JobId],
 ) -> None:

@@ -15,7 +15,7 @@ from dicom_node.completing import StudyCompleter
 from dicom_node.database.engine import Database, open_database
 from dicom_node.database.health import check_index
 from dicom_node.dispatch import Dispatcher
-from dicom_node.errors import AlreadyServedError, StorageError
+from dicom_node.errors import AlreadyServedError, NodeError, StorageError
 from dicom_node.orders.asking import OrderFinder
 from dicom_node.receivers.crew import Crew
 from dicom_node.receivers.front import Front
@@ -86,13 +86,15 @@ class NodeService:
         self._completer = StudyCompleter(
             settings, self.database, self._visits.bring, self._due.set, self._orders.want
         )
+        self._lost_part = ""
 
     def run(self) -> None:
         """Serve until `stop`; everything answered with success before that is kept.
 
         Raises:
-            NodeError: it cannot listen.
+            NodeError: it cannot listen, or one of its threads has failed.
         """
+        threading.excepthook = self._end_of_a_part
         self._open_door()
         # On a thread of its own: a broker that does not answer must not hold up the completion of studies.
         dispatching = threading.Thread(target=self._dispatch, name="dispatch")
@@ -118,6 +120,17 @@ class NodeService:
             self.store.spool.close()
             self.database.close()
             self._lock.close()
+        if self._lost_part:
+            raise NodeError(f"the thread {self._lost_part} has ended in an unforeseen way: the log says how")
+
+    def _end_of_a_part(self, args: threading.ExceptHookArgs) -> None:
+        """End the node, to be started again: without one of its threads it would look well and do nothing."""
+        self._lost_part = "unknown" if args.thread is None else args.thread.name
+        fault = (args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback)
+        logger.critical(
+            "a part of the node has failed; it ends", extra={"part": self._lost_part}, exc_info=fault
+        )
+        self.stop()
 
     def stop(self) -> None:
         self._stop.set()

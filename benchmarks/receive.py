@@ -114,6 +114,7 @@ def run(folder: Path, rounds: int) -> list[Receiver]:
             for number, source in enumerate(sources):
                 write_instances(source, load, number, load.count // senders)
             for receiver in receivers:
+                os.sync()  # what the one before has left unwritten is not for this one to wait for
                 before = processor_s(receiver.process)
                 rate = measure(receiver, sources, load.count)
                 took_ms = (processor_s(receiver.process) - before) / load.count * 1000

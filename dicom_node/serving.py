@@ -56,6 +56,10 @@ def lock_data_dir(data_dir: Path) -> IO[str]:
     return lock
 
 
+PARTS = frozenset({"front", "registrar", "receiver", "dispatch", "commitment", "orders", "counting"})
+"""First words of the names of threads without which the node is none."""
+
+
 class NodeService:
     """Everything that `medversa-node serve` runs."""
 
@@ -124,8 +128,15 @@ class NodeService:
             raise NodeError(f"the thread {self._lost_part} has ended in an unforeseen way: the log says how")
 
     def _end_of_a_part(self, args: threading.ExceptHookArgs) -> None:
-        """End the node, to be started again: without one of its threads it would look well and do nothing."""
-        self._lost_part = "unknown" if args.thread is None else args.thread.name
+        """End the node, to be started again: without one of its parts it would look well and do nothing.
+
+        A thread of the library, which ends with its association, is no part.
+        """
+        name = "" if args.thread is None else args.thread.name
+        if name.partition(" ")[0] not in PARTS:
+            threading.__excepthook__(args)
+            return
+        self._lost_part = name
         fault = (args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback)
         logger.critical(
             "a part of the node has failed; it ends", extra={"part": self._lost_part}, exc_info=fault

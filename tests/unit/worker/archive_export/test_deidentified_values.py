@@ -54,6 +54,7 @@ def test_all_dates_of_a_patient_move_alike() -> None:
 
     assert found.StudyDate == PSEUDONYMS.shifted_date("20240229", PATIENT) != "20240229"
     # Not checked: pydicom types values loosely.
+    # Not checked: a date of eight digits is shifted to one.
     assert found.AcquisitionDateTime == PSEUDONYMS.shifted_date("20240301", PATIENT) + "101112.5"  # type: ignore[operator]
     assert not found.PatientBirthDate
 

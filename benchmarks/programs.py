@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from worker.demo.servers import free_port
+
 START_PATIENCE_S = 120
 ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
 """Without it DCMTK's programs, Orthanc among them, wait 40 ms for every object."""
@@ -35,13 +37,6 @@ class Receiver:
     processor_ms: dict[str, list[float]] = field(default_factory=dict)
     """Of each instance."""
     peak_mb: float = 0.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for(receiver_port: int, process: subprocess.Popen[bytes]) -> None:

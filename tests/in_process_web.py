@@ -15,7 +15,7 @@ from dicom_node.database.engine import Database, open_database
 from dicom_node.settings import Node, NodeSettings
 from dicom_node.web.serving import WebService
 from dicom_node.web.settings import Web
-from tests.integration.dicom_node.programs import free_port
+from worker.demo.servers import free_port
 
 
 @dataclass(frozen=True)

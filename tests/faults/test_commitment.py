@@ -1,6 +1,5 @@
 """Archives that commit themselves late, twice, in part, to nothing, or to what nobody asked for."""
 
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.commitment_peers import CommittingArchive, report_of
 from tests.fakes import FakeFamily
 from tests.in_process_node import InProcessNode
 from worker.demo.phantom_studies import WrittenStudy
+from worker.demo.servers import free_port
 
 Habit = Callable[[CommittingArchive, evt.Event], None]
 
@@ -68,9 +68,7 @@ def make(
         results = ResultStore(settings.node.data_dir, bench.database, destinations=["PACS"])
         bench = replace(bench, pipeline=replace(old, settings=settings, results=results))
         job_id = bench.file(phantoms["skin lesion"].files)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
+        port = free_port()
         node = Node(port=port, data_dir=settings.node.data_dir)
         services = services_of(settings, bench.database)
         listener = InProcessNode(node, Intake(bench.store, bench.database), services)

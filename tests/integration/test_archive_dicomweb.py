@@ -15,8 +15,9 @@ from structured_reports.registry import write_bundles
 from tests.acceptance.result_objects.objects import OBJECTS, received, write
 from tests.acceptance.result_objects.programs import program, run
 from tests.builders import data_set_bytes
-from tests.integration.dicom_node.programs import PLUGINS, OrthancProcess, free_port
+from tests.integration.dicom_node.programs import PLUGINS, OrthancProcess
 from tests.unit.structured_reports.readings import RUN, chest_reading, header, sources
+from worker.demo.servers import free_port
 
 DICOMWEB = "libOrthancDicomWeb.so"
 BOUNDARY = "part"

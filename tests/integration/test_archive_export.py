@@ -12,10 +12,11 @@ from pydicom.uid import ComputedRadiographyImageStorage
 from dicom_node.database.engine import open_database
 from dicom_node.settings import NodeSettings, QueryRetrieve
 from dicom_node.storage import InstanceStore
-from tests.integration.dicom_node.programs import OrthancProcess, free_port, run
+from tests.integration.dicom_node.programs import OrthancProcess, run
 from tests.reader_documents import written_report
 from worker.archive_export.files import write_instance
 from worker.archive_export.sources import Choice, pacs_source
+from worker.demo.servers import free_port
 
 pytestmark = pytest.mark.skipif(
     shutil.which("Orthanc") is None or shutil.which("storescu") is None, reason="Orthanc is not installed"

@@ -20,8 +20,9 @@ from structured_reports.profiles import Profile
 from structured_reports.registry import write_bundles
 from tests.acceptance.result_objects.objects import BUNDLES, with_pixels, write
 from tests.builders import data_set_bytes
-from tests.integration.dicom_node.programs import PLUGINS, OrthancProcess, free_port
+from tests.integration.dicom_node.programs import PLUGINS, OrthancProcess
 from tests.unit.structured_reports.readings import RUN, chest_reading, header, sources
+from worker.demo.servers import free_port
 
 pytestmark = pytest.mark.skipif(shutil.which("Orthanc") is None, reason="Orthanc is not installed")
 

@@ -20,9 +20,10 @@ from dicom_node.study import JobId, JobState, Reason
 from tests.builders import Bench, make_bench
 from tests.fakes import FakeFamily
 from tests.in_process_node import InProcessNode
-from tests.integration.dicom_node.programs import DcmqrscpProcess, OrthancProcess, free_port
+from tests.integration.dicom_node.programs import DcmqrscpProcess, OrthancProcess
 from worker.delivery import deliver
 from worker.demo.phantom_studies import WrittenStudy
+from worker.demo.servers import free_port
 from worker.errors import UndeliveredError
 from worker.proving import Prover
 from worker.results.proofs import proof_values

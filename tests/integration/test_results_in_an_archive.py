@@ -17,8 +17,9 @@ from dicom_node.study import JobId, JobState, Reason
 from tests.builders import Bench, make_bench
 from tests.document_fonts import needs_text_font
 from tests.fakes import FakeFamily
-from tests.integration.dicom_node.programs import OrthancProcess, free_port
+from tests.integration.dicom_node.programs import OrthancProcess
 from worker.demo.phantom_studies import WrittenStudy
+from worker.demo.servers import free_port
 from worker.pipeline import Pipeline
 from worker.results.commands import results
 

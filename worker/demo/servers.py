@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -33,10 +34,15 @@ def find_program(*names: str) -> str | None:
 
 
 def free_port() -> int:
-    """Return a TCP port that is free on loopback now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port that is free now, and that no program is likely to be given before it is used.
+
+    It lies below those that systems hand out of themselves, to connections that leave too (Linux from 32768).
+    """
+    while True:
+        port = secrets.choice(range(15000, 32000))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            return port
 
 
 @dataclass(slots=True, eq=False)

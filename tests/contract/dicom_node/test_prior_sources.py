@@ -18,6 +18,7 @@ from dicom_node.priors.registry import PRIOR_SOURCES
 from dicom_node.priors.source import PriorSource
 from dicom_node.settings import OWN_STORE, NodeSettings
 from dicom_node.storage import InstanceStore
+from worker.demo.servers import free_port
 
 PATIENT = Patient("NOBODY", "", "", "")
 
@@ -101,11 +102,7 @@ def test_unknown_patient_has_no_priors(
 def test_source_that_cannot_answer_says_so_by_a_node_error(
     kind: str, tmp_path: Path, database: Database
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    for source in build(kind, port, tmp_path, database):
+    for source in build(kind, free_port(), tmp_path, database):
         said = ""
         try:
             assert source.candidates(PATIENT) == []

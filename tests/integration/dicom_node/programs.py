@@ -13,16 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from worker.demo.servers import free_port
+
 ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
 PATIENCE_S = 120
 PLUGINS = Path("/usr/share/orthanc/plugins")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until_listening(port: int, process: subprocess.Popen[bytes]) -> None:

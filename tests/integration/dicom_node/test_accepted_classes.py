@@ -12,7 +12,8 @@ from dicom_node.errors import UnreachableError
 from dicom_node.scu import accepted_classes
 from dicom_node.settings import Destination
 from structured_reports.profiles import Profile
-from tests.integration.dicom_node.programs import OrthancProcess, free_port
+from tests.integration.dicom_node.programs import OrthancProcess
+from worker.demo.servers import free_port
 from worker.output_profiles import profiles_of
 
 pytestmark = pytest.mark.skipif(shutil.which("Orthanc") is None, reason="Orthanc is not installed")

@@ -30,9 +30,10 @@ from dicom_node.study import (
     StudyState,
 )
 from tests.in_process_node import InProcessNode
-from tests.integration.dicom_node.programs import DcmqrscpProcess, OrthancProcess, free_port
+from tests.integration.dicom_node.programs import DcmqrscpProcess, OrthancProcess
 from tests.unit.dicom_node.arrivals import Sender, dataset, write
 from tests.unit.dicom_node.conftest import TurnedClock, clock, database, intake, sender, store
+from worker.demo.servers import free_port
 
 __all__ = ["clock", "database", "intake", "sender", "store"]
 

@@ -17,11 +17,11 @@ from dicom_node.study import StudyState
 from tests.integration.dicom_node.programs import (
     ENVIRONMENT,
     NodeProcess,
-    free_port,
     run,
     wait_until_listening,
 )
 from tests.unit.dicom_node.arrivals import write
+from worker.demo.servers import free_port
 
 STUDY = "1.2.3.77"
 TYPE = 'multipart/related; type="application/dicom"; boundary=edge'

@@ -34,12 +34,12 @@ from tests.integration.dicom_node.programs import (
     DcmqrscpProcess,
     NodeProcess,
     OrthancProcess,
-    free_port,
     run,
     wait_until_listening,
 )
 from tests.integration.dicom_node.tls_front import over_tls
 from tests.unit.dicom_node.arrivals import write
+from worker.demo.servers import free_port
 
 PROGRAMS = ("Orthanc", "dcmqrscp", "storescp", "redis-server", "openssl")
 pytestmark = [

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.raw_peer import echo
-from tests.integration.dicom_node.programs import ENVIRONMENT, free_port, wait_until_listening
+from tests.integration.dicom_node.programs import ENVIRONMENT, wait_until_listening
+from worker.demo.servers import free_port
 
 FAILING = """
 import sys

@@ -30,10 +30,10 @@ from tests.integration.dicom_node.programs import (
     DcmqrscpProcess,
     NodeProcess,
     OrthancProcess,
-    free_port,
     run,
 )
 from tests.unit.dicom_node.arrivals import Sender
+from worker.demo.servers import free_port
 
 pytestmark = pytest.mark.skipif(
     any(shutil.which(name) is None for name in ("Orthanc", "dcmqrscp", "dcmsend")),

@@ -17,8 +17,9 @@ from dicom_node.priors.registry import find_priors
 from dicom_node.settings import NodeSettings, QueryRetrieve
 from dicom_node.storage import InstanceStore
 from dicom_node.study import Origin, PriorSearch, StudyState
-from tests.integration.dicom_node.programs import NodeProcess, OrthancProcess, free_port, run
+from tests.integration.dicom_node.programs import NodeProcess, OrthancProcess, run
 from tests.unit.dicom_node.arrivals import Sender, dataset
+from worker.demo.servers import free_port
 
 pytestmark = pytest.mark.skipif(
     shutil.which("Orthanc") is None or shutil.which("storescu") is None, reason="Orthanc is not installed"

@@ -26,11 +26,11 @@ from tests.driving import wait_until
 from tests.integration.dicom_node.programs import (
     NodeProcess,
     OrthancProcess,
-    free_port,
     run,
     wait_until_listening,
 )
 from tests.unit.dicom_node.arrivals import write
+from worker.demo.servers import free_port
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("storescu") is None, reason="DCMTK is not installed"),

@@ -17,8 +17,9 @@ from pynetdicom import AE, evt
 from dicom_node.scu import send_files
 from dicom_node.settings import Destination
 from tests.commitment_peers import NATIVE, STORAGE_COMMITMENT, WELL_KNOWN_INSTANCE
-from tests.integration.dicom_node.programs import NodeProcess, OrthancProcess, free_port
+from tests.integration.dicom_node.programs import NodeProcess, OrthancProcess
 from tests.unit.dicom_node.arrivals import write
+from worker.demo.servers import free_port
 
 PATIENCE_S = 20
 

@@ -26,12 +26,12 @@ from tests.integration.dicom_node.programs import (
     ENVIRONMENT,
     PLUGINS,
     OrthancProcess,
-    free_port,
     wait_until_listening,
 )
 from tests.unit.dicom_node.arrivals import Sender, dataset
 from tests.unit.dicom_node.conftest import clock, database, intake, sender, store
 from tests.unit.dicom_node.test_orders import entry
+from worker.demo.servers import free_port
 
 __all__ = ["clock", "database", "intake", "sender", "store"]
 

@@ -17,6 +17,7 @@ from dicom_node.settings import NodeSettings, load_settings
 from dicom_node.storage import InstanceStore
 from dicom_node.study import JobState, Reason
 from tests.unit.dicom_node.arrivals import Sender, dataset, write
+from worker.demo.servers import free_port
 
 
 def invoke(*arguments: str) -> tuple[int, str]:
@@ -27,9 +28,7 @@ def invoke(*arguments: str) -> tuple[int, str]:
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "node.toml"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        path.write_text(f'[node]\nport = {probe.getsockname()[1]}\ndata_dir = "data"\n')
+    path.write_text(f'[node]\nport = {free_port()}\ndata_dir = "data"\n')
     return path
 
 

@@ -1,6 +1,5 @@
 """Sending: to folders and to a receiver in this process, with the status of every object."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from dicom_node.errors import StorageError, UnreachableError
 from dicom_node.scu import echo, send_files, sendable
 from dicom_node.settings import Destination
 from tests.unit.dicom_node.arrivals import write
+from worker.demo.servers import free_port
 
 
 class FakeReceiver:
@@ -112,9 +112,7 @@ def test_wrong_title_is_told(receivers: list[FakeReceiver], tmp_path: Path) -> N
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_absent_receiver_is_unreachable(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        absent = Destination(name="pacs", ae_title="PACS", port=probe.getsockname()[1], timeout_s=2)
+    absent = Destination(name="pacs", ae_title="PACS", port=free_port(), timeout_s=2)
 
     with pytest.raises(UnreachableError, match="does not answer"):
         send_files(absent, [write(tmp_path)])

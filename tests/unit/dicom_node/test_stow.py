@@ -16,8 +16,8 @@ from dicom_node.errors import UnreachableError
 from dicom_node.scu import send_files
 from dicom_node.settings import Destination, NodeSettings
 from dicom_node.web.multipart import MultipartReader, PartContent
-from tests.integration.dicom_node.programs import free_port
 from tests.unit.dicom_node.arrivals import write
+from worker.demo.servers import free_port
 
 Answer = tuple[int, object]
 

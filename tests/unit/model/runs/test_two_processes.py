@@ -1,7 +1,6 @@
 """Two processes learn what one learns, and a lost one costs no more than the steps since a checkpoint."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import torch
 from model.training.runs.plan import RunPlan
 from model.training.runs.running import run
 from tests import tiny_run
+from worker.demo.servers import free_port
 
 STEPS = 10
 COMMAND = "from model.training.commands import train; train()"
@@ -41,10 +41,8 @@ data = [{{ phantoms = {{ chest = 5 }}, validation = 1.0, folder = "phantoms" }}]
 
 def _start(config: Path, out: Path, *options: str) -> list[subprocess.Popen[str]]:
     """Start the command twice, as `accelerate launch` and `torchrun` do."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    port = str(free_port())
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
     return [
         subprocess.Popen(
             [sys.executable, "-c", COMMAND, "run", str(config), "--out", str(out), *options],

@@ -159,11 +159,10 @@ def stop(receivers: Sequence[Receiver]) -> None:
 
 def processes_of(pid: int) -> list[int]:
     """Return a process and all below it."""
-    children = [
-        int(child)
-        for tasks in Path(f"/proc/{pid}/task").glob("*/children")
-        for child in tasks.read_text().split()
-    ]
+    children: list[int] = []
+    with suppress(OSError):  # it has ended meanwhile
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            children += map(int, (task / "children").read_text().split())
     return [pid, *(below for child in children for below in processes_of(child))]
 
 

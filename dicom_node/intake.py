@@ -21,7 +21,8 @@ from dicom_node.dimse_status import SUCCESS, quarantined_with, refused_with
 from dicom_node.errors import DiskFullError, HeaderError, IdentityError, IndexAwayError, StorageError
 from dicom_node.group_commit import GroupCommit
 from dicom_node.header import Header, peek
-from dicom_node.storage import InstanceStore, SpoolFile, storage_error
+from dicom_node.spool_file import SpoolFile
+from dicom_node.storage import InstanceStore, storage_error
 from dicom_node.study import (
     Instance,
     Reason,

@@ -23,6 +23,7 @@ from dicom_node.database.engine import Database
 from dicom_node.errors import DamagedError, DiskFullError, HeaderError, StorageError
 from dicom_node.file_meta import data_set_offset
 from dicom_node.nesting import check_nesting
+from dicom_node.spool_file import SpoolFile
 from dicom_node.study import Instance, JobId, Lease, Reason, SOPInstanceUID, StoredResult, StudyInstanceUID
 from dicom_node.unreadable import UNREADABLE
 
@@ -50,49 +51,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-class SpoolFile:
-    """One file being written; nothing points to it before it is synced."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.size = 0
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        view = memoryview(data)
-        while len(view):
-            written = os.write(self._descriptor, view)
-            self.size += written
-            view = view[written:]
-
-    def write_at(self, offset: int, data: bytes) -> None:
-        """Change what was written before."""
-        os.pwrite(self._descriptor, data, offset)
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        return os.pread(self._descriptor, length, offset)
-
-    def sync(self) -> None:
-        """Make the content durable and close the file.
-
-        Raises:
-            OSError: that failed, or the file has no name any more: it was swept while its writer was stopped.
-        """
-        os.fsync(self._descriptor)
-        if not os.fstat(self._descriptor).st_nlink:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        self.close()
-
-    def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def discard(self) -> None:
-        self.close()
-        self.path.unlink(missing_ok=True)
 
 
 class Spool:

@@ -104,7 +104,13 @@ def connect(url: str) -> Engine:
         arguments = {} if is_sqlite else POSTGRESQL_CONNECTION
         if dialect not in ("sqlite", "postgresql"):
             raise StorageError(f"the index lies in SQLite or PostgreSQL, not in {dialect}")
-        engine = create_engine(url, hide_parameters=True, pool_pre_ping=not is_sqlite, connect_args=arguments)
+        engine = create_engine(
+            url,
+            hide_parameters=True,
+            pool_pre_ping=not is_sqlite,
+            connect_args=arguments,
+            paramstyle="named" if is_sqlite else "pyformat",
+        )
     except ModuleNotFoundError as exc:
         raise StorageError(f"{exc.name} is not installed: pip install medversa-node[postgresql]") from exc
     except SQLAlchemyError as exc:

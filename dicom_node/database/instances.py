@@ -13,6 +13,7 @@ from dicom_node.admission import Admission, Arrival, Disposition, Known, Patient
 from dicom_node.completion import Standing, on_arrival
 from dicom_node.database.connections import Connections
 from dicom_node.database.events import record_event
+from dicom_node.database.prepared import Prepared
 from dicom_node.database.schema import instances, jobs, refusals, results, studies
 from dicom_node.database.studies import patient_of_row
 from dicom_node.dimse_status import quarantined_with
@@ -34,15 +35,20 @@ _PROMOTE = (
     .where(instances.c.sop_instance_uid == bindparam("uid"))
     .values(origin=Origin.ROUTED, revision=bindparam("in_revision"))
 )
-_MOVE_STUDY = (
+_MOVE_STUDY = Prepared(
     update(studies)
     .where(studies.c.study_instance_uid == bindparam("uid"))
     .values(
         state=bindparam("to_state"),
         revision=bindparam("to_revision"),
         reason=bindparam("for_reason"),
-        last_received_at=bindparam("at"),
     )
+)
+# Apart from it: most arrivals change no more, and what is not named costs no index.
+_TOUCH_STUDY = Prepared(
+    update(studies)
+    .where(studies.c.study_instance_uid == bindparam("uid"))
+    .values(last_received_at=bindparam("at"))
 )
 
 
@@ -51,19 +57,20 @@ class _Lookup:
     """A query by one or many identifiers; the common case of one needs no IN list expanded each time."""
 
     def __init__(self, query: Select[Any], column: ColumnElement[str]) -> None:
-        self._one = query.where(column == bindparam("uid"))
+        self._one = Prepared(query.where(column == bindparam("uid")))
         self._many = query.where(column.in_(bindparam("uids", expanding=True)))
 
-    def __call__(self, connection: Connection, uids: Sequence[str]) -> Sequence[Row[Any]]:
+    def __call__(self, connection: Connection, uids: Sequence[str]) -> Sequence[Any]:
         if len(uids) == 1:
-            return connection.execute(self._one, {"uid": uids[0]}).all()
+            return self._one.rows(connection, {"uid": uids[0]})
         return connection.execute(self._many, {"uids": uids}).all()
 
 
 _known_instances = _Lookup(select(instances), instances.c.sop_instance_uid)
 _own_results = _Lookup(select(results.c.sop_instance_uid), results.c.sop_instance_uid)
 _known_studies = _Lookup(select(studies), studies.c.study_instance_uid)
-_NEW_INSTANCES, _NEW_STUDIES, _NEW_REFUSALS = insert(instances), insert(studies), insert(refusals)
+_NEW_INSTANCES = Prepared(insert(instances), instances.c.keys())
+_NEW_STUDIES, _NEW_REFUSALS = insert(studies), insert(refusals)
 
 
 class InstanceRepository:
@@ -177,6 +184,7 @@ class _Intake:
             self._standings[row.study_instance_uid] = Standing(StudyState(row.state), row.revision, reason)
         self._new_studies: dict[str, dict[str, Any]] = {}
         self._moved: dict[str, dict[str, Any]] = {}
+        self._touched: dict[str, dict[str, Any]] = {}
         self._new_instances: list[dict[str, Any]] = []
         self._promoted: list[dict[str, Any]] = []
         self._refused: list[dict[str, Any]] = []
@@ -252,16 +260,16 @@ class _Intake:
         is_begun = before.state is not StudyState.RECEIVING and self._is_job_begun(uid, before.revision)
         after = on_arrival(before, is_for_reading=is_for_reading(instance), is_job_begun=is_begun)
         at = arrival.instance.received_at
+        self._touched[uid] = {"uid": uid, "at": at}
         if after is not before:
             record_event(self._connection, at, uid, after.state, after.reason)
-        self._standings[uid] = after
-        self._moved[uid] = {
-            "uid": uid,
-            "to_state": after.state,
-            "to_revision": after.revision,
-            "for_reason": None if after.reason is None else after.reason.name,
-            "at": at,
-        }
+            self._standings[uid] = after
+            self._moved[uid] = {
+                "uid": uid,
+                "to_state": after.state,
+                "to_revision": after.revision,
+                "for_reason": None if after.reason is None else after.reason.name,
+            }
         return after
 
     def _is_job_begun(self, study_instance_uid: str, revision: int) -> bool:
@@ -291,13 +299,14 @@ class _Intake:
                 )
         for statement, rows in (
             (_NEW_STUDIES, list(self._new_studies.values())),
-            (_MOVE_STUDY, list(self._moved.values())),
-            (_NEW_INSTANCES, self._new_instances),
             (_PROMOTE, self._promoted),
             (_NEW_REFUSALS, self._refused),
         ):
             if rows:
                 self._connection.execute(statement, rows)
+        _MOVE_STUDY.write(self._connection, list(self._moved.values()))
+        _TOUCH_STUDY.write(self._connection, list(self._touched.values()))
+        _NEW_INSTANCES.write(self._connection, self._new_instances)
 
 
 def _fields(instance: Instance) -> dict[str, Any]:
@@ -313,6 +322,7 @@ def _instance_row(instance: Instance, arrival: Arrival, revision: int) -> dict[s
         "body_part": header.body_part_examined[:64],
         "description": " ".join(filter(None, (header.study_description, header.series_description))),
         "revision": revision,
+        "quarantined": 0,
     }
 
 

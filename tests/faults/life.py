@@ -25,7 +25,8 @@ from dicom_node.database.studies import StudyRepository
 from dicom_node.dispatch import Dispatcher
 from dicom_node.intake import Intake, Reception
 from dicom_node.settings import Destination, Node, NodeSettings, Worker
-from dicom_node.storage import InstanceStore, ResultStore, SpoolFile
+from dicom_node.spool_file import SpoolFile
+from dicom_node.storage import InstanceStore, ResultStore
 from dicom_node.study import JobState, Reason
 from model.reader import Reader
 from tests.builders import data_set_bytes

@@ -14,7 +14,8 @@ from dicom_node.admission import Disposition, StoreCommand
 from dicom_node.database.engine import Database
 from dicom_node.errors import StorageError
 from dicom_node.intake import Intake
-from dicom_node.storage import InstanceStore, SpoolFile
+from dicom_node.spool_file import SpoolFile
+from dicom_node.storage import InstanceStore
 from dicom_node.study import Origin, Reason, StudyState
 from tests.unit.dicom_node.arrivals import Sender, dataset, encoded
 

@@ -14,6 +14,7 @@ from dicom_node.database.leases import (
     free_of_lease,
     give_up_or_retry,
     job_of_row,
+    losses,
     take,
     waiting,
 )
@@ -70,8 +71,8 @@ class JobRepository:
     def claim(self, job_id: JobId, owner: str, lease_s: float) -> Lease | None:
         """Take a job for `lease_s` seconds; None if it is over, held, not due, or its study is open again.
 
-        A queued job becomes RUNNING; one that is DELIVERING stays so. Counts an attempt. A RUNNING job whose
-        lease has ended is for the sweep to queue again, which counts how often workers were lost.
+        A queued job becomes RUNNING; one that is DELIVERING stays so. Counts an attempt. A job whose lease
+        has ended is for the sweep to let wait again, which counts how often workers were lost.
         """
         now = self._connections.now()
         until = now + timedelta(seconds=lease_s)
@@ -189,13 +190,15 @@ class JobRepository:
             connection.execute(change.values(sent_at=self._connections.now()))
 
     def sweep(self, max_attempts: int, time_limit_s: float, delays_s: Sequence[float] = ()) -> list[JobId]:
-        """Queue again what lost workers had, each loss after a longer delay; return what is given up instead.
+        """Let wait again what lost workers had, each loss for longer; return what is given up instead.
 
-        A RUNNING job whose lease has ended lost its worker: with TIMEOUT if the worker had held it for
-        `time_limit_s` and was stopped for that, else with WORKER_LOST. After `max_attempts` it fails.
+        A job whose lease has ended lost its worker: with TIMEOUT if the worker read it for `time_limit_s` and
+        was stopped for that, else with WORKER_LOST. After `max_attempts` readings it fails, and after so many
+        workers in a row that were lost at its delivery: whatever it is that ends them.
         """
         now = self._connections.now()
-        lost = select(jobs).where(jobs.c.state == JobState.RUNNING, jobs.c.lease_until < now)
+        held = jobs.c.state.in_((JobState.RUNNING, JobState.DELIVERING))
+        lost = select(jobs).where(held, jobs.c.lease_until < now)
         with self._connections.reading() as connection:
             if connection.execute(lost.limit(1)).first() is None:
                 return []
@@ -203,8 +206,10 @@ class JobRepository:
         with self._connections.writing() as connection:
             for row in connection.execute(lost).all():
                 held_s = (row.lease_until - row.changed_at).total_seconds()
-                reason = Reason.TIMEOUT if held_s > time_limit_s else Reason.WORKER_LOST
-                delay_s = delay_after(row.attempts, delays_s) if row.attempts < max_attempts else None
+                is_late = row.state == JobState.RUNNING and held_s > time_limit_s
+                reason = Reason.TIMEOUT if is_late else Reason.WORKER_LOST
+                times = losses(connection, row)
+                delay_s = delay_after(times, delays_s) if times < max_attempts else None
                 give_up_or_retry(connection, row, now, reason, delay_s)
                 if delay_s is None:
                     given_up.append(JobId(row.job_id))

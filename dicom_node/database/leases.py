@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, or_, select, update
 
 from dicom_node.database.events import record_event
-from dicom_node.database.schema import jobs, studies
+from dicom_node.database.schema import events, jobs, studies
 from dicom_node.errors import LeaseError
 from dicom_node.study import (
     Job,
@@ -39,15 +39,14 @@ def free_of_lease(token: int) -> dict[str, Any]:
     return {"lease_owner": None, "lease_until": None, "lease_token": token + 1}
 
 
-def is_free(now: datetime) -> ColumnElement[bool]:
-    return or_(jobs.c.lease_until.is_(None), jobs.c.lease_until < now)
-
-
 def waiting(stage: Stage, now: datetime) -> Select[Any]:
-    """Select jobs that wait for a stage, are due and belong to nobody, the most urgent first."""
+    """Select jobs that wait for a stage, are due and belong to nobody, the most urgent first.
+
+    One whose lease has ended belongs to its lost worker until the sweep has counted the loss.
+    """
     query = (
         select(jobs)
-        .where(jobs.c.state == WAITING_STATE[stage], jobs.c.not_before <= now, is_free(now))
+        .where(jobs.c.state == WAITING_STATE[stage], jobs.c.not_before <= now, jobs.c.lease_until.is_(None))
         .order_by(jobs.c.overdue_at, jobs.c.job_id)
     )
     if stage is Stage.READING:
@@ -94,16 +93,34 @@ def _is_current(connection: Connection, row: Row[Any], now: datetime) -> bool:
     return bool(study.state == StudyState.COMPLETE)
 
 
+def losses(connection: Connection, row: Row[Any]) -> int:
+    """Return how many workers a job has cost, one just now: reading in all, delivering in a row."""
+    if row.state == JobState.RUNNING:
+        return int(row.attempts)
+    query = (
+        select(events.c.state, events.c.reason)
+        .where(events.c.study_instance_uid == row.study_instance_uid, events.c.job_id == row.job_id)
+        .order_by(events.c.event_id.desc())
+    )
+    lost = 1
+    for event in connection.execute(query):
+        if event.state != JobState.DELIVERING or event.reason not in (None, Reason.WORKER_LOST.name):
+            break
+        lost += event.reason is not None
+    return lost
+
+
 def give_up_or_retry(
     connection: Connection, row: Row[Any], now: datetime, reason: Reason, delay_s: float | None
 ) -> None:
-    """Queue a job again whose worker was lost, in `delay_s` seconds; with None it fails for good."""
+    """Let a job wait again whose worker was lost, for `delay_s` seconds; with None it fails for good."""
     if delay_s is None:
-        detail = f"{row.attempts} attempts"
+        detail = f"{losses(connection, row)} attempts"
         move(connection, row, now, state=JobState.FAILED, reason=reason, detail=detail)
     else:
         due: dict[str, Any] = {"not_before": now + timedelta(seconds=delay_s), "sent_at": None}
-        move(connection, row, now, state=JobState.QUEUED, reason=reason, **due)
+        state = JobState.QUEUED if row.state == JobState.RUNNING else JobState.DELIVERING
+        move(connection, row, now, state=state, reason=reason, **due)
 
 
 def move(

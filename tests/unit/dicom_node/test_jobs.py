@@ -224,6 +224,57 @@ def test_lost_worker_is_replaced_after_a_delay_that_grows(
         assert database.jobs.waiting(Stage.READING) == [job_id]
 
 
+def lose_at_delivery(database: Database, job_id: JobId, clock: TurnedClock) -> list[JobId]:
+    """A worker takes a job to deliver it, and dies of it; return what the sweep after it gives up."""
+    claim(database, job_id)
+    clock.turn(61)
+    assert database.jobs.waiting(Stage.DELIVERY) == []  # not before the loss was counted
+    given_up = database.jobs.sweep(3, 60, (10, 60, 300))
+    clock.turn(61)
+    return given_up
+
+
+def test_delivery_that_ends_every_worker_fails_in_the_end(
+    database: Database, job_id: JobId, clock: TurnedClock
+) -> None:
+    database.jobs.hand_over(claim(database, job_id))
+
+    assert lose_at_delivery(database, job_id, clock) == []
+    assert lose_at_delivery(database, job_id, clock) == []
+    assert lose_at_delivery(database, job_id, clock) == [job_id]
+
+    job = database.jobs.get(job_id)
+    assert (job.state, job.reason, job.detail) == (JobState.FAILED, Reason.WORKER_LOST, "3 attempts")
+
+
+def test_workers_that_are_lost_now_and_then_end_no_delivery(
+    database: Database, job_id: JobId, clock: TurnedClock
+) -> None:
+    database.jobs.hand_over(claim(database, job_id))
+    for _ in range(3):
+        assert lose_at_delivery(database, job_id, clock) == []
+        lease = claim(database, job_id)
+        database.jobs.retry_later(lease, JobState.DELIVERING, Reason.PEER_UNREACHABLE, "", 10)
+        clock.turn(11)
+
+    assert lose_at_delivery(database, job_id, clock) == []
+    assert database.jobs.get(job_id).state is JobState.DELIVERING
+
+
+def test_replayed_delivery_has_all_its_attempts_again(
+    database: Database, job_id: JobId, clock: TurnedClock
+) -> None:
+    database.jobs.hand_over(claim(database, job_id))
+    for _ in range(3):
+        lose_at_delivery(database, job_id, clock)
+    database.interventions.replay(job_id, decided_by="admin", why="the fault is mended")
+    lease = claim(database, job_id)
+    database.jobs.mark(lease, JobState.DELIVERING)
+    clock.turn(61)
+
+    assert database.jobs.sweep(3, 60) == []
+
+
 def test_Q12_worker_that_was_stopped_at_the_time_limit_is_told_from_a_lost_one(
     database: Database, job_id: JobId, clock: TurnedClock
 ) -> None:

@@ -34,8 +34,8 @@ class SpoolFile:
         self.size = 0
         self._on_disk = 0
         """Bytes that have left the buffer: always whole buffers."""
-        self._descriptor = _open(path)
         self._buffer = _take_buffer()
+        self._descriptor = _open(path)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         view = memoryview(data)

@@ -38,7 +38,15 @@ class AcceptedAssociation(Association):
         self._on_end = on_end
         self.afterwards: deque[Callable[[Association], None]] = deque()
         """What is to be sent to the peer on this association once it leaves time for it."""
-        self.dul = StreamingProvider(self, begin_on(self), ae.maximum_pdu_size)
+        self.dul = self._provider = StreamingProvider(self, begin_on(self), ae.maximum_pdu_size)
+        try:
+            self._set_up(connection, address)
+        except OSError:
+            self._provider.close()
+            raise
+
+    def _set_up(self, connection: socket.socket, address: tuple[str, int]) -> None:
+        ae = self.ae
         # Once more, for the provider that is there now.
         self.acse_timeout = ae.acse_timeout
         self.network_timeout = ae.network_timeout
@@ -50,10 +58,24 @@ class AcceptedAssociation(Association):
         self.acceptor.implementation_version_name = ae.implementation_version_name
         self.requestor.address_info = AddressInformation.from_tuple(address)
 
+    def start(self) -> None:
+        """Begin to serve.
+
+        Raises:
+            RuntimeError: there are too many threads.
+        """
+        try:
+            super().start()
+        except RuntimeError:
+            self._provider.close()
+            raise
+
     def run_reactor(self) -> None:
         try:
             super().run_reactor()
         finally:
+            if not self._provider.is_alive():
+                self._provider.close()  # which it has done itself, if it ever ran
             with suppress(OSError):
                 self._connection.shutdown(socket.SHUT_WR)
             self._connection.close()

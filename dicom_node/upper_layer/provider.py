@@ -187,12 +187,17 @@ class StreamingProvider(DULServiceProvider):
             logger.warning("association aborted", extra={"fault": "the peer is out of step"})
         finally:
             self._dialogue.abandon()
-            wake, self._wake = self._wake, -1
-            os.close(wake)
+            self.close()
             # The association's own thread waits for primitives or messages: let it see that none will come.
             self._has_ended = True
             self.to_user_queue.put(None)  # type: ignore[arg-type] # as `get` of an empty queue answers
             self.assoc.dimse.msg_queue.put((None, None))
+
+    def close(self) -> None:
+        """Give back what it holds of the system; for one that never ran, too."""
+        wake, self._wake = self._wake, -1
+        if wake >= 0:
+            os.close(wake)
 
     def send_pdu(self, primitive: "object") -> None:
         super().send_pdu(primitive)  # type: ignore[arg-type] # the library's union of primitives

@@ -4,7 +4,7 @@
 `deploy/tasks.md` and its pictures.
 """
 
-import sys
+import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,4 +137,6 @@ def _shrink(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    write_page(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description="Ask the shipped weights everything and write tasks.md.")
+    parser.add_argument("folder", type=Path, help="where tasks.md and its pictures are written")
+    write_page(parser.parse_args().folder)

@@ -83,12 +83,12 @@ def make(tmp_path: Path, phantoms: dict[str, WrittenStudy], archives: Archives) 
         listener = InProcessNode(node, Intake(bench.store, bench.database), services)
         listener.start()
         job_id = bench.file(phantoms[study].files)
-        lease = bench.database.jobs.claim(job_id, "x", 0)
+        lease = bench.database.jobs.claim(job_id, "reader", 60)
         assert lease is not None
         # Not checked: the step alone, without delivery.
         results = bench.pipeline._read(lease.job, Stopwatch())  # pyright: ignore[reportPrivateUsage]
         bench.pipeline.results.keep(lease, results.objects)
-        bench.database.jobs.mark(lease, JobState.DELIVERING)
+        bench.database.jobs.hand_over(lease)
         ends.extend((lambda: listener.stop(1), bench.database.close))
         return bench, job_id
 

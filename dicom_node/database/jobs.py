@@ -12,10 +12,11 @@ from dicom_node.database.leases import (
     AT_REST,
     change_held,
     free_of_lease,
-    give_up_or_retry,
     job_of_row,
     losses,
+    move,
     take,
+    wait_again,
     waiting,
 )
 from dicom_node.database.schema import jobs
@@ -209,9 +210,12 @@ class JobRepository:
                 is_late = row.state == JobState.RUNNING and held_s > time_limit_s
                 reason = Reason.TIMEOUT if is_late else Reason.WORKER_LOST
                 times = losses(connection, row)
-                delay_s = delay_after(times, delays_s) if times < max_attempts else None
-                give_up_or_retry(connection, row, now, reason, delay_s)
-                if delay_s is None:
+                if times < max_attempts:
+                    wait_again(connection, row, now, reason, delay_after(times, delays_s))
+                else:
+                    move(
+                        connection, row, now, state=JobState.FAILED, reason=reason, detail=f"{times} attempts"
+                    )
                     given_up.append(JobId(row.job_id))
         return given_up
 

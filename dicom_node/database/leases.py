@@ -110,17 +110,11 @@ def losses(connection: Connection, row: Row[Any]) -> int:
     return lost
 
 
-def give_up_or_retry(
-    connection: Connection, row: Row[Any], now: datetime, reason: Reason, delay_s: float | None
-) -> None:
-    """Let a job wait again whose worker was lost, for `delay_s` seconds; with None it fails for good."""
-    if delay_s is None:
-        detail = f"{losses(connection, row)} attempts"
-        move(connection, row, now, state=JobState.FAILED, reason=reason, detail=detail)
-    else:
-        due: dict[str, Any] = {"not_before": now + timedelta(seconds=delay_s), "sent_at": None}
-        state = JobState.QUEUED if row.state == JobState.RUNNING else JobState.DELIVERING
-        move(connection, row, now, state=state, reason=reason, **due)
+def wait_again(connection: Connection, row: Row[Any], now: datetime, reason: Reason, delay_s: float) -> None:
+    """Let a job wait again whose worker was lost, for `delay_s` seconds."""
+    due: dict[str, Any] = {"not_before": now + timedelta(seconds=delay_s), "sent_at": None}
+    state = JobState.QUEUED if row.state == JobState.RUNNING else JobState.DELIVERING
+    move(connection, row, now, state=state, reason=reason, **due)
 
 
 def move(

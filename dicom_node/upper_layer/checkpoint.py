@@ -36,10 +36,12 @@ class Checkpoint(threading.Event):
         with self._change:
             is_open = self._change.wait_for(self.is_set, timeout)
             if is_open:
+                # Not checked: pynetdicom has no public way.
                 self._association._is_paused = False  # pyright: ignore[reportPrivateUsage]
         return is_open
 
 
 def guard_requests(association: Association) -> None:
     """Put a checkpoint of ours in the place of the library's; before the association is established."""
+    # Not checked: pynetdicom has no public way.
     association._reactor_checkpoint = Checkpoint(association)  # pyright: ignore[reportPrivateUsage]

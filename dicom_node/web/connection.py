@@ -19,6 +19,7 @@ class BoundedConnection(H11Protocol):
     _watch: asyncio.TimerHandle | None = None
     most_per_peer: int | None = MOST_PER_PEER
 
+    # Not checked: uvicorn declares it with a narrower transport than asyncio does.
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
         peer = self.client[0] if self.client else ""

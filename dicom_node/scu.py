@@ -18,7 +18,7 @@ from pydicom.uid import (
 )
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
-from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext, build_context
 
 from dicom_node.dimse_status import SOP_CLASS_NOT_SUPPORTED
@@ -244,12 +244,13 @@ def _why_not(
     where = f"{peer.name} ({peer.ae_title} at {peer.host}:{peer.port})"
     if tls is not None and tls.fault:
         return UnreachableError(f"{where}: no TLS: {tls.fault}", Absence.NO_TLS)
-    answer = association.acceptor.primitive
-    if association.is_rejected and answer is not None:
+    # The library takes who rejects before our thread has woken from connecting for one who is not there.
+    answer = association.acceptor.primitive or association.dul.receive_pdu()
+    if isinstance(answer, A_ASSOCIATE) and answer.result:
         by_user = answer.result_source == 1
         absence = _REJECTIONS.get(answer.diagnostic or 0, Absence.REJECTED) if by_user else Absence.REJECTED
         return UnreachableError(f"{where} rejects the association: {answer.reason_str}", absence)
-    if association.is_aborted and answer is not None:
+    if association.is_aborted and isinstance(answer, A_ASSOCIATE):
         message = f"{where} accepts none of the offered presentation contexts"
         return UnreachableError(message, Absence.NO_CONTEXT)
     absence = Absence.SILENT if is_connected else Absence.NO_CONNECTION

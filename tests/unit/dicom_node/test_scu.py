@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 from pydicom import dcmread
@@ -12,10 +13,12 @@ from pydicom.uid import (
     MRImageStorage,
 )
 from pynetdicom import AE, evt
+from pynetdicom.presentation import build_context
 
-from dicom_node.errors import StorageError, UnreachableError
-from dicom_node.scu import echo, send_files, sendable
+from dicom_node.errors import Absence, StorageError, UnreachableError
+from dicom_node.scu import associated, echo, send_files, sendable
 from dicom_node.settings import Destination
+from dicom_node.storage_classes import VERIFICATION
 from tests.unit.dicom_node.arrivals import write
 from worker.demo.servers import free_port
 
@@ -107,6 +110,31 @@ def test_wrong_title_is_told(receivers: list[FakeReceiver], tmp_path: Path) -> N
     with pytest.raises(UnreachableError, match="Called AE title not recognised"):
         echo(receiver.destination.model_copy(update={"ae_title": "OTHER"}))
     echo(receiver.destination)
+
+
+def test_rejection_that_comes_before_we_look_is_a_rejection(receivers: list[FakeReceiver]) -> None:
+    receiver = FakeReceiver([], [])
+    receivers.append(receiver)
+    assert receiver.server is not None
+    receiver.server.ae.require_calling_aet = ["FRIEND"]
+    closed = Event()
+
+    def on_close(_: evt.Event) -> None:
+        closed.set()
+
+    def on_requested(_: evt.Event) -> None:
+        """The thread that asked looks at the connection after this: it comes too late."""
+        closed.wait(10)
+
+    slow: list[evt.EventHandlerType] = [(evt.EVT_CONN_CLOSE, on_close), (evt.EVT_REQUESTED, on_requested)]
+
+    with (
+        pytest.raises(UnreachableError, match="rejects the association: Calling AE title") as told,
+        associated(receiver.destination, [build_context(VERIFICATION)], handlers=slow),
+    ):
+        pass
+
+    assert told.value.absence is Absence.CALLING_AE_UNKNOWN
 
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.

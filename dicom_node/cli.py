@@ -47,6 +47,7 @@ SUMMARIES = {
     "quarantine": "Show what is kept and not used; release or drop it.",
     "rebuild-index": "Make the index again from the stored images, after it was lost or damaged.",
     "results": "Show results; decide about those that are held.",
+    "retention": "Show which old studies may be removed; remove one.",
     "retry": "Try a failed or cancelled job again.",
     "send": "Send DICOM files or folders by C-STORE.",
     "serve": "Run the node: receive, complete and dispatch studies.",

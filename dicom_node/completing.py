@@ -113,7 +113,7 @@ class StudyCompleter:
             return
         urgency = priority_under(plan.rule, self._database.orders.of_study(uid))
         if urgency is not priority:  # the order came meanwhile
-            self._database.jobs.prioritize(job_id, urgency)
+            self._database.jobs.prioritize(job_id, urgency, "its order")
         if plan.rule is not None:
             self._database.events.note(uid, "routed", plan.why, job_id=job_id)
         if signals.awaited:

@@ -63,14 +63,15 @@ def cancel(job: str, config: Path | None, by: str, reason: str) -> None:
 @click.argument("job", metavar="JOB|STUDY")
 @click.argument("priority", type=click.Choice([each.value for each in Priority]))
 @CONFIG
-def prioritize(job: str, priority: str, config: Path | None) -> None:
+@BY
+def prioritize(job: str, priority: str, config: Path | None, by: str) -> None:
     """Make a job more or less urgent: stat, high, routine or low.
 
     JOB is its number; a Study Instance UID means the newest job of the study.
     """
 
     def move(database: Database, found: Job) -> str:
-        is_new = database.jobs.prioritize(found.job_id, Priority(priority))
+        is_new = database.jobs.prioritize(found.job_id, Priority(priority), by)
         return f"job {found.job_id} is {priority}" + ("" if is_new else ", and was before")
 
     click.echo(_on_job(job, config, move))

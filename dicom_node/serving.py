@@ -21,6 +21,7 @@ from dicom_node.receivers.crew import Crew
 from dicom_node.receivers.front import Front
 from dicom_node.receivers.registrar import Registrar
 from dicom_node.receivers.visits import Visits
+from dicom_node.retention.keeping import Keeper
 from dicom_node.settings import NodeSettings
 from dicom_node.storage import IMAGES, InstanceStore
 from dicom_node.storage_commitment.providing import CommitmentReporter
@@ -56,7 +57,9 @@ def lock_data_dir(data_dir: Path) -> IO[str]:
     return lock
 
 
-PARTS = frozenset({"front", "registrar", "receiver", "dispatch", "commitment", "orders", "counting"})
+PARTS = frozenset(
+    {"front", "registrar", "receiver", "dispatch", "commitment", "orders", "counting", "retention"}
+)
 """First words of the names of threads without which the node is none."""
 
 
@@ -104,10 +107,12 @@ class NodeService:
         dispatching = threading.Thread(target=self._dispatch, name="dispatch")
         dispatching.start()
         reporter = CommitmentReporter(self._settings.modalities, self.database)
+        keeper = Keeper(self._settings.retention, self.database)
         others = [
             threading.Thread(target=reporter.run, args=(self._stop,), name="commitment"),
             threading.Thread(target=self._orders.run, args=(self._stop,), name="orders"),
             threading.Thread(target=self._completer.count, args=(self._stop,), name="counting"),
+            threading.Thread(target=keeper.run, args=(self._stop,), name="retention"),
         ]
         for thread in others:
             thread.start()

@@ -1,8 +1,8 @@
 """The configuration: one TOML file plus environment variables, frozen; read in composition roots only.
 
-`MEDVERSA_<SECTION>_<FIELD>` overrides a field of `[node]`, `[web]`, `[broker]`, `[priors]` or `[worker]`, for
-example `MEDVERSA_NODE_PORT=11113`. `MEDVERSA_CONFIG` names the file where `--config` does not. Relative paths
-in the file are relative to the file.
+`MEDVERSA_<SECTION>_<FIELD>` overrides a field of `[node]`, `[web]`, `[broker]`, `[priors]`, `[retention]` or
+`[worker]`, for example `MEDVERSA_NODE_PORT=11113`. `MEDVERSA_CONFIG` names the file where `--config` does
+not. Relative paths in the file are relative to the file.
 """
 
 import os
@@ -19,13 +19,14 @@ from dicom_node.errors import SettingsError
 from dicom_node.modality_settings import Modality
 from dicom_node.orders.settings import Worklist
 from dicom_node.proof_settings import ProofOfDelivery
+from dicom_node.retention.settings import Retention
 from dicom_node.rules.settings import Rule, check_rules
 from dicom_node.section import AETitle, Count, Name, Port, Seconds, Section
 from dicom_node.tls import Tls
 from dicom_node.web.settings import Web
 
 ENVIRONMENT_PREFIX = "MEDVERSA_"
-OVERRIDABLE_SECTIONS = ("node", "web", "broker", "priors", "worker")
+OVERRIDABLE_SECTIONS = ("node", "web", "broker", "priors", "retention", "worker")
 LISTS = ("allowed_origins", "called_ae_titles", "retry_after_s", "sources")
 """Fields of which the environment gives the values separated by commas."""
 DATABASE_FILE = "node.sqlite"
@@ -277,6 +278,8 @@ class NodeSettings(Section):
     """Our certificate, for the node and the peers that say `tls = true`."""
     priors: Priors = Priors()
     """The search for priors."""
+    retention: Retention = Retention()
+    """How long studies are kept."""
     rules: tuple[Rule, ...] = ()
     """Which studies are read, and how: the first rule that fits decides. None: every study is, in full."""
     worker: Worker = Worker()

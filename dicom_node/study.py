@@ -36,6 +36,8 @@ class StudyState(StrEnum):
     """Kept as a prior only: nothing routed it here for reading."""
     NOT_APPLICABLE = "not applicable"
     """Nothing in it that the node reads; the reason says why."""
+    REMOVED = "removed"
+    """Its images and results are deleted; what is left says that they were here."""
 
 
 class JobState(StrEnum):
@@ -117,6 +119,7 @@ class Reason(StrEnum):
     CANCELLED = "a person cancelled the job"
     REPLAYED = "a person had it tried again"
     PRIORITIZED = "it became more or less urgent"
+    REMOVED = "images and results were deleted here"
     SHUT_DOWN = "the worker was stopped and gave the job back"
     INTERNAL = "an unforeseen error; see the detail"
 

@@ -19,6 +19,7 @@ from dicom_node.database.orders import OrderRepository
 from dicom_node.database.proofs import ProofRepository
 from dicom_node.database.quarantine import QuarantineRepository
 from dicom_node.database.refusals import RefusalRepository
+from dicom_node.database.removals import RemovalRepository
 from dicom_node.database.results import ResultRepository
 from dicom_node.database.schema import SCHEMA_VERSION, metadata, schema_version
 from dicom_node.database.studies import StudyRepository
@@ -46,6 +47,7 @@ class Database:
     withdrawals: WithdrawalRepository
     refusals: RefusalRepository
     quarantine: QuarantineRepository
+    removals: RemovalRepository
     events: EventRepository
     tokens: TokenRepository
     catalogue: CatalogueRepository
@@ -87,6 +89,7 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
         withdrawals=WithdrawalRepository(connections),
         refusals=RefusalRepository(connections),
         quarantine=QuarantineRepository(connections),
+        removals=RemovalRepository(connections),
         events=EventRepository(connections),
         tokens=TokenRepository(connections),
         catalogue=CatalogueRepository(connections),

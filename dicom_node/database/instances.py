@@ -14,7 +14,7 @@ from dicom_node.completion import Standing, on_arrival
 from dicom_node.database.connections import Connections
 from dicom_node.database.events import record_event
 from dicom_node.database.prepared import Prepared
-from dicom_node.database.schema import instances, jobs, refusals, results, studies
+from dicom_node.database.schema import doomed_files, instances, jobs, refusals, results, studies
 from dicom_node.database.studies import patient_of_row
 from dicom_node.dimse_status import quarantined_with
 from dicom_node.header import Header
@@ -140,10 +140,10 @@ class InstanceRepository:
             return [instance_of_row(row) for row in connection.execute(query)]
 
     def files_in(self, folder: Path) -> set[Path]:
-        """Return every file in a folder that a row points to: in use, in quarantine or a result."""
+        """Return every file in a folder that a row points to: in use, in quarantine, a result or doomed."""
         found: set[Path] = set()
         with self._connections.reading() as connection:
-            for column in (instances.c.path, refusals.c.kept_at, results.c.path):
+            for column in (instances.c.path, refusals.c.kept_at, results.c.path, doomed_files.c.path):
                 query = select(column).where(column.startswith(f"{folder}/", autoescape=True))
                 found.update(Path(path) for path in connection.execute(query).scalars())
         return found
@@ -180,7 +180,8 @@ class _Intake:
         self._standings: dict[str, Standing] = {}
         for row in _known_studies(connection, study_uids):
             reason = None if row.reason is None else Reason[row.reason]
-            self._patients[row.study_instance_uid] = patient_of_row(row)
+            if row.state != StudyState.REMOVED:  # whose it was is forgotten
+                self._patients[row.study_instance_uid] = patient_of_row(row)
             self._standings[row.study_instance_uid] = Standing(StudyState(row.state), row.revision, reason)
         self._new_studies: dict[str, dict[str, Any]] = {}
         self._moved: dict[str, dict[str, Any]] = {}
@@ -214,24 +215,28 @@ class _Intake:
     def _keep(self, arrival: Arrival, origin: Origin) -> None:
         instance = arrival.instance
         uid = instance.study_instance_uid
-        if uid not in self._standings:
-            self._new_study(arrival, origin)
+        if uid not in self._patients:
+            self._open_study(arrival, origin)
         kept = replace(instance, origin=origin)
         standing = self.move(kept, arrival)
         self._known[instance.sop_instance_uid] = kept
         self._new_instances.append(_instance_row(kept, arrival, standing.revision))
 
-    def _new_study(self, arrival: Arrival, origin: Origin) -> None:
+    def _open_study(self, arrival: Arrival, origin: Origin) -> None:
+        """Make the row of a study that is new, or has been removed: then its next revision begins."""
         instance, header = arrival.instance, arrival.header
         uid = instance.study_instance_uid
         patient = patient_of(header)
         state = StudyState.RECEIVING if origin is Origin.ROUTED else StudyState.REFERENCE
+        removed = self._standings.get(uid)
+        revision = 1 if removed is None else removed.revision + self._is_job_begun(uid, removed.revision)
         self._patients[uid] = patient
-        self._standings[uid] = Standing(state, 1)
-        self._new_studies[uid] = {
+        self._standings[uid] = Standing(state, revision)
+        row = {
             "study_instance_uid": uid,
-            "revision": 1,
+            "revision": revision,
             "state": state,
+            "reason": None,
             "study_date": header.study_date[:16],
             "study_time": header.study_time[:16],
             "patient_id": patient.patient_id,
@@ -241,6 +246,12 @@ class _Intake:
             "first_received_at": instance.received_at,
             "last_received_at": instance.received_at,
         }
+        if removed is None:
+            self._new_studies[uid] = row
+        else:
+            record_event(self._connection, instance.received_at, uid, state, None)
+            reopened = update(studies).where(studies.c.study_instance_uid == uid)
+            self._connection.execute(reopened.values(row))
 
     def _arrived_again(self, arrival: Arrival, known: Instance, admission: Admission) -> None:
         """What we had fetched as part of a prior becomes something to read when it is routed to us."""

@@ -7,9 +7,9 @@ from sqlalchemy import Connection, Row, select, update
 from dicom_node.database.connections import Connections
 from dicom_node.database.decisions import record_decision
 from dicom_node.database.leases import move
-from dicom_node.database.schema import deliveries, jobs, results, withdrawals
+from dicom_node.database.schema import deliveries, jobs, results, studies, withdrawals
 from dicom_node.errors import DecisionError
-from dicom_node.study import Decision, DecisionKind, DeliveryState, JobId, JobState, Reason
+from dicom_node.study import Decision, DecisionKind, DeliveryState, JobId, JobState, Reason, StudyState
 
 CANCELLABLE = (JobState.QUEUED, JobState.RUNNING, JobState.DELIVERING)
 REPLAYABLE = (JobState.FAILED, JobState.CANCELLED)
@@ -48,12 +48,17 @@ class InterventionRepository:
         Results that it has are not made again: what no destination has accepted is sent, as it was stored.
 
         Raises:
-            DecisionError: there is no such job, or it is neither failed nor cancelled.
+            DecisionError: there is no such job, it is neither failed nor cancelled, or its study was removed.
         """
         with self._connections.writing() as connection:
             row = _job(connection, job_id)
             if row.state not in REPLAYABLE:
                 raise DecisionError(f"job {job_id} cannot be replayed: it is {row.state}")
+            its_study = select(studies.c.state).where(studies.c.study_instance_uid == row.study_instance_uid)
+            if connection.execute(its_study).scalar_one() == StudyState.REMOVED:
+                raise DecisionError(
+                    f"job {job_id} cannot be replayed: its images were removed; send them again"
+                )
             self._decide(connection, job_id, DecisionKind.REPLAYED, decided_by, why)
             has_results = select(results.c.sop_instance_uid).where(results.c.job_id == job_id)
             is_read = connection.execute(has_results).first() is not None

@@ -162,8 +162,8 @@ class JobRepository:
             job, uid = lease.job.job_id, lease.job.study_instance_uid
             record_event(connection, now, uid, state, reason, job_id=job, detail=detail)
 
-    def prioritize(self, job_id: JobId, priority: Priority) -> bool:
-        """Make a job more or less urgent; False if it is so already.
+    def prioritize(self, job_id: JobId, priority: Priority, decided_by: str) -> bool:
+        """Make a job more or less urgent, by whose decision the history says; False if it is so already.
 
         Raises:
             StorageError: it is not known here.
@@ -178,8 +178,8 @@ class JobRepository:
             change = update(jobs).where(jobs.c.job_id == job_id)
             by = overdue_at(row.created_at, priority)
             connection.execute(change.values(priority=priority, overdue_at=by))
-            uid, reason = row.study_instance_uid, Reason.PRIORITIZED
-            record_event(connection, now, uid, row.state, reason, job_id=job_id, detail=priority)
+            uid, reason, detail = row.study_instance_uid, Reason.PRIORITIZED, f"{priority} by {decided_by}"
+            record_event(connection, now, uid, row.state, reason, job_id=job_id, detail=detail)
         return True
 
     def sent(self, job_ids: Sequence[JobId]) -> None:

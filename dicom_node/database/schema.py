@@ -20,9 +20,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 """2 added holds and decisions, 3 withdrawals, 4 proofs and tokens, 5 commitments,
-6 lanes of jobs, 7 announcements, 8 decisions about quarantine, 9 orders.
+6 lanes of jobs, 7 announcements, 8 decisions about quarantine, 9 orders, 10 removals.
 
 Tables and columns that are missing are made when an index is opened; so a new column of a table that was
 published before may be null or has a `server_default`."""
@@ -260,6 +260,8 @@ refusals = Table(
     Column("why", Text),
     Index("refusals_by_instance", "sop_instance_uid"),
 )
+
+doomed_files = Table("doomed_files", metadata, Column("path", Text, primary_key=True))
 
 tokens = Table(
     "tokens",

@@ -99,4 +99,4 @@ class OrderFinder:
         for job in self._database.jobs.of_study(study_instance_uid):
             is_waiting = job.state is JobState.QUEUED and job.priority is Priority.ROUTINE
             if is_waiting and priority is not Priority.ROUTINE:
-                self._database.jobs.prioritize(job.job_id, priority)
+                self._database.jobs.prioritize(job.job_id, priority, "its order")

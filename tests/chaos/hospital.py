@@ -240,4 +240,4 @@ def _unknown(hospital: Hospital, database: Database) -> list[str]:
 
 def prioritize(database: Database, files: Sequence[Path], priority: Priority) -> None:
     for job in jobs_of(database, files):
-        database.jobs.prioritize(job.job_id, priority)
+        database.jobs.prioritize(job.job_id, priority, "the campaign")

@@ -229,7 +229,7 @@ def drip(peers: dict[str, RawPeer]) -> bool:
 
 @pytest.mark.parametrize("kind", [RQ, P_DATA])
 def test_T06_impossible_length_is_refused_before_it_is_read(node: NodeProcess, kind: int) -> None:
-    before = memory_of(node, "VmRSS")
+    before = memory_of(node, "VmHWM")
     with RawPeer(node.port, STRANGER) as peer:
         if kind == P_DATA:
             peer.associate()

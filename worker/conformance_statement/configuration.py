@@ -9,6 +9,7 @@ from dicom_node.completion_settings import Completion
 from dicom_node.modality_settings import Modality
 from dicom_node.orders.settings import Worklist
 from dicom_node.proof_settings import ProofOfDelivery
+from dicom_node.retention.settings import Retention
 from dicom_node.rules.settings import Rule
 from dicom_node.settings import (
     ENVIRONMENT_PREFIX,
@@ -40,6 +41,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[[dicomweb]]": WebPeer,
     "[[orthanc]]": WebPeer,
     "[priors]": Priors,
+    "[retention]": Retention,
     "[[rules]]": Rule,
     "[worker]": Worker,
 }

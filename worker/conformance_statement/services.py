@@ -40,7 +40,9 @@ def commitment(chapter: Chapter) -> None:
         "the report. The report goes to the address in `[[modalities]]` on a new association, with SCP role",
         f"selection, and again after {REPORT_DELAY_S:g} s, doubling up to {LONGEST_REPORT_DELAY_S:g} s,",
         "until it is taken; it outlives a restart. An AE title that is not listed gets it on the association",
-        "of its request, if that is still there.",
+        "of its request, if that is still there. Committed objects are kept for ever, or, where",
+        "`retention.days` is set, until there was no news of their study for so many days and all results of",
+        "it were delivered.",
     )
     chapter.table(("Failure Reason", "meaning", "when"), _failures())
 

@@ -329,12 +329,12 @@ def test_Q06_reader_that_was_stopped_while_another_took_over_hands_nothing_over(
 
 
 def test_priority_of_a_job_can_change_until_it_is_taken(database: Database, job_id: JobId) -> None:
-    assert database.jobs.prioritize(job_id, Priority.STAT)
-    assert not database.jobs.prioritize(job_id, Priority.STAT)
+    assert database.jobs.prioritize(job_id, Priority.STAT, "ada")
+    assert not database.jobs.prioritize(job_id, Priority.STAT, "ada")
 
     assert claim(database, job_id).job.priority is Priority.STAT
     with pytest.raises(StorageError):
-        database.jobs.prioritize(JobId(99), Priority.STAT)
+        database.jobs.prioritize(JobId(99), Priority.STAT, "ada")
 
 
 def test_job_of_a_study_that_late_images_put_outside_the_rules_ends_with_it(

@@ -162,16 +162,18 @@ def test_job_is_cancelled_tried_again_and_made_urgent(
 
     again = CliRunner().invoke(retry, [str(job_id), *config, *why])
     assert again.output == f"job {job_id} is queued again\n"
-    urgent = CliRunner().invoke(prioritize, [str(job_id), "stat", *config])
+    urgent = CliRunner().invoke(prioritize, [str(job_id), "stat", *config, "--by", "Dr. B"])
     assert urgent.output == f"job {job_id} is stat\n"
     job = bench.database.jobs.get(job_id)
     assert (job.priority, job.reason) == (Priority.STAT, Reason.REPLAYED)
     bench.pipeline.take(job_id)
 
     assert bench.database.jobs.get(job_id).state is JobState.DONE
-    told = [entry["text"] for entry in timeline_of(bench.database, str(job_id))["entries"]]
+    entries = timeline_of(bench.database, str(job_id))["entries"]
+    told = [entry["text"] for entry in entries]
     assert "cancelled by Dr. A" in told
     assert "replayed by Dr. A" in told
+    assert "stat by Dr. B" in [entry["detail"] for entry in entries]
 
 
 def test_nobody_is_no_job(bench: Bench, tmp_path: Path) -> None:

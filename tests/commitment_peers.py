@@ -8,6 +8,8 @@ from pydicom import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE, StoragePresentationContexts, build_role, evt
 
+from tests.associating import associated
+
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
 WELL_KNOWN_INSTANCE = "1.2.840.10008.1.20.1.1"
 NATIVE: list[str | UID] = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
@@ -64,11 +66,10 @@ class CommittingArchive:
         ae = AE("PACS")
         ae.add_requested_context(STORAGE_COMMITMENT)
         roles = [build_role(STORAGE_COMMITMENT, scp_role=True)]
-        assoc = ae.associate("127.0.0.1", port, ae_title="MEDVERSA", ext_neg=roles)
-        assert assoc.is_established
-        status, _ = assoc.send_n_event_report(ds, kind, STORAGE_COMMITMENT, WELL_KNOWN_INSTANCE)
-        self.answers.append(status.Status)
-        assoc.release()
+        with associated(ae, port, ext_neg=roles) as assoc:
+            assert assoc.is_established
+            status, _ = assoc.send_n_event_report(ds, kind, STORAGE_COMMITMENT, WELL_KNOWN_INSTANCE)
+            self.answers.append(status.Status)
 
     def report_on_the_same(self, event: evt.Event) -> None:
         """Report on the association of the request, once the request is answered."""

@@ -13,6 +13,7 @@ from pynetdicom import AE, _config, build_context
 from pynetdicom.dsutils import split_dataset
 
 from dicom_node.study import JobState
+from tests.associating import associated
 from tests.driving import database_of, dcmsend, wait_for_job, wait_until
 from worker.demo.phantom_studies import WrittenStudy
 from worker.demo.site import AE_TITLE, Site
@@ -49,13 +50,8 @@ def store_raw(path: Path, port: int) -> int | None:
     if claim is None:
         return None
     context = build_context(claim.sop_class_uid, claim.transfer_syntax_uid)
-    association = AE("HARDFILES").associate("127.0.0.1", port, contexts=[context], ae_title=AE_TITLE)
-    if not association.is_established:
-        return None
-    try:
-        return association.send_c_store(path).get("Status")
-    finally:
-        association.release()
+    with associated(AE("HARDFILES"), port, contexts=[context], ae_title=AE_TITLE) as association:
+        return association.send_c_store(path).get("Status") if association.is_established else None
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from dicom_node.storage import ResultStore
 from dicom_node.study import JobId, JobState, Reason, Stage
 from tests.builders import Bench, make_bench
 from tests.commitment_peers import CommittingArchive, report_of
+from tests.driving import wait_until
 from tests.fakes import FakeFamily
 from tests.in_process_node import InProcessNode
 from worker.demo.phantom_studies import WrittenStudy
@@ -177,4 +178,4 @@ def test_request_that_is_refused_is_made_again_and_does_not_count(make: Callable
 def test_report_on_the_same_association_ends_the_job_at_once(make: Callable[..., Committed]) -> None:
     site = make(CommittingArchive.report_on_the_same, same_association_s=10)
     assert site.take() == (JobState.DONE, Reason.DELIVERED)
-    assert site.archive.answers == [0x0000]
+    wait_until(lambda: site.archive.answers == [0x0000], 30, "the archive has the answer to its report")

@@ -39,8 +39,11 @@ def run(*command: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str
 
 
 def children_of(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return sorted(int(child) for children in tasks for child in children.read_text().split())
+    found: list[int] = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # a thread that has ended just now
+            found += map(int, children.read_text().split())
+    return sorted(found)
 
 
 @dataclass

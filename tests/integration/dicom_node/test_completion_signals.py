@@ -29,6 +29,7 @@ from dicom_node.study import (
     StudyInstanceUID,
     StudyState,
 )
+from tests.associating import associated
 from tests.in_process_node import InProcessNode
 from tests.integration.dicom_node.programs import DcmqrscpProcess, OrthancProcess
 from tests.unit.dicom_node.arrivals import Sender, dataset, write
@@ -56,11 +57,10 @@ class Peer:
     def _ask(self, sop_class: str, ask: Callable[..., tuple[Dataset, Dataset | None]]) -> int:
         ae = AE("CT1")
         ae.add_requested_context(sop_class)
-        assoc = ae.associate("127.0.0.1", self.port, ae_title="MEDVERSA")
-        assert assoc.is_established
-        status, _ = ask(assoc)
-        assoc.release()
-        return int(status.Status)
+        with associated(ae, self.port) as assoc:
+            assert assoc.is_established
+            status, _ = ask(assoc)
+            return int(status.Status)
 
 
 @dataclass

@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -56,11 +56,29 @@ def open_files(pid: int) -> list[str]:
     return links
 
 
+def spread(node: NodeProcess, count: int, stack: ExitStack) -> list[RawPeer]:
+    """Associate with as many receivers; the stack closes the connections.
+
+    Connections that only asked whether the node listens count until they have ended: it may take some tries.
+    """
+    peers: list[RawPeer] = []
+
+    def is_spread() -> bool:
+        for peer in peers:
+            peer.socket.close()
+        peers.clear()
+        with suppress(AssertionError):  # those of the try before may still count
+            peers.extend(stack.enter_context(RawPeer(node.port)).associate() for _ in range(count))
+        return len({receiver_of(node, peer) for peer in peers}) == count
+
+    wait_until(is_spread, PATIENCE_S, "each has a receiver of its own")
+    return peers
+
+
 def test_study_that_comes_by_many_processes_is_completed_once(node: NodeProcess, index: Database) -> None:
     study = generate_uid()
-    with RawPeer(node.port) as one, RawPeer(node.port) as two, RawPeer(node.port) as three:
-        peers = [one.associate(), two.associate(), three.associate()]
-        assert {receiver_of(node, peer) for peer in peers} == set(node.receivers)
+    with ExitStack() as stack:
+        peers = spread(node, RECEIVERS, stack)
         with ThreadPoolExecutor(3) as senders:
             answers = senders.map(
                 lambda peer: [peer.store(dataset(StudyInstanceUID=study)) for _ in range(10)], peers
@@ -76,11 +94,9 @@ def test_study_that_comes_by_many_processes_is_completed_once(node: NodeProcess,
 def test_receiver_that_is_killed_costs_its_own_associations_only(node: NodeProcess, index: Database) -> None:
     study = generate_uid()
     sent = [dataset(StudyInstanceUID=study) for _ in range(3)]
-    with RawPeer(node.port) as lost, RawPeer(node.port) as other:
-        lost.associate()
-        other.associate()
+    with ExitStack() as stack:
+        lost, other = spread(node, 2, stack)
         serving = receiver_of(node, lost)
-        assert receiver_of(node, other) != serving
         assert [lost.store(sent[0]), other.store(sent[1])] == [0x0000] * 2
         lost.socket.sendall(store_rq(dataset(StudyInstanceUID=study)))
 

@@ -3,12 +3,11 @@
 import hashlib
 import shutil
 import signal
-import socket
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pydicom.data
@@ -16,12 +15,13 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
-from pynetdicom import AE, evt
-from pynetdicom.association import Association
+from pynetdicom import AE
 
 from dicom_node.database.engine import Database, open_database
+from tests.associating import associated, raw_socket
+from tests.faults.raw_peer import STORE_CONTEXT, RawPeer, command_set, data_pdus, pdv, store_elements
 from tests.integration.dicom_node.programs import NodeProcess, run
-from tests.unit.dicom_node.arrivals import dataset, write
+from tests.unit.dicom_node.arrivals import dataset, encoded, write
 
 pytestmark = pytest.mark.skipif(shutil.which("dcmsend") is None, reason="DCMTK is not installed")
 
@@ -69,27 +69,11 @@ def eventually(holds: Callable[[], bool], timeout_s: float = 15) -> bool:
     return False
 
 
-@contextmanager
-def associated(node: NodeProcess) -> Iterator[Association]:
-    """An association of pynetdicom's, with its socket closed at the end: pynetdicom may forget to."""
-    opened: list[socket.socket] = []
+def client() -> AE:
     ae = AE("TESTER")
     ae.dimse_timeout = ae.acse_timeout = 5
     ae.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
-    association = ae.associate(
-        "127.0.0.1",
-        node.port,
-        ae_title="MEDVERSA",
-        evt_handlers=[(evt.EVT_CONN_OPEN, lambda event: opened.append(raw_socket(event.assoc)))],
-    )
-    try:
-        assert association.is_established
-        yield association
-        if association.is_established:
-            association.release()
-    finally:
-        for connection in opened:
-            connection.close()
+    return ae
 
 
 def test_echo_is_answered_under_the_right_name_only(node: NodeProcess) -> None:
@@ -198,37 +182,22 @@ def partial_store(content_length: int) -> bytes:
     return stream + struct.pack(">BBLLBB", 4, 0, content_length + 6, content_length + 2, 1, 0) + bytes(100)
 
 
-def raw_socket(association: Association) -> socket.socket:
-    wrapper = association.dul.socket
-    assert wrapper is not None
-    assert wrapper.socket is not None
-    return wrapper.socket
-
-
 def test_missing_uid_in_the_request_is_answered(node: NodeProcess) -> None:
-    stream = partial_store(100).replace(struct.pack("<HHL", 0, 0x1000, 8) + b"1.2.3.4\0", b"")
-    # Lengths of PDU and PDV: 16 bytes less; the data set ends with its one fragment.
-    length = struct.unpack_from(">L", stream, 2)[0] - 16
-    stream = stream[:2] + struct.pack(">LL", length, length - 4) + stream[10:]
-    data = stream.index(struct.pack(">BBL", 4, 0, 106))
-    stream = stream[: data + 11] + b"\2" + stream[data + 12 :]
+    ds = dataset(SOPInstanceUID=generate_uid())
+    elements = [each for each in store_elements(ds.SOPClassUID, ds.SOPInstanceUID) if each[0] != 0x1000]
+    with RawPeer(node.port) as peer:
+        peer.associate()
+        request = pdv(command_set(*elements), STORE_CONTEXT, is_command=True)
+        peer.socket.sendall(request + data_pdus(encoded(ds)))
 
-    with associated(node) as association:
-        association._reactor_checkpoint.clear()  # else its own thread takes the answer
-        time.sleep(0.1)
-        raw_socket(association).sendall(stream)
-        answer = association.dimse.get_msg(block=True)[1]
-        association._reactor_checkpoint.set()
-
-    assert answer is not None
-    assert answer.Status == 0xC000
+        assert peer.status() == 0xC000
 
 
 @pytest.mark.parametrize("begun", [b"", partial_store(5000)], ids=["idle", "half an object"])
 def test_silence_ends_an_association(tmp_path: Path, begun: bytes) -> None:
     node = NodeProcess(tmp_path, extra="network_timeout_s = 1.5\n").start()
     try:
-        with associated(node) as association:
+        with associated(client(), node.port) as association:
             raw_socket(association).sendall(begun)
 
             assert eventually(lambda: not association.is_established, 8)
@@ -273,7 +242,7 @@ class Ledger:
         self.thread = threading.Thread(target=self._send, name=f"sender {sender}")
 
     def _send(self) -> None:
-        with associated(self._node) as association:
+        with associated(client(), self._node.port) as association:
             while association.is_established and len(self.acknowledged) < 2000:
                 ds = dataset(StudyInstanceUID=self._study, PixelData=bytes(60_000))
                 ds.file_meta = FileMetaDataset()

@@ -16,6 +16,7 @@ from pynetdicom import AE, evt
 
 from dicom_node.scu import send_files
 from dicom_node.settings import Destination
+from tests.associating import associated
 from tests.commitment_peers import NATIVE, STORAGE_COMMITMENT, WELL_KNOWN_INSTANCE
 from tests.integration.dicom_node.programs import NodeProcess, OrthancProcess
 from tests.unit.dicom_node.arrivals import write
@@ -51,12 +52,11 @@ class Modality:
     ) -> int:
         ae = AE(title)
         ae.add_requested_context(STORAGE_COMMITMENT)
-        assoc = ae.associate("127.0.0.1", node.port, ae_title="MEDVERSA", evt_handlers=list(self.handlers))
-        assert assoc.is_established
-        status, _ = assoc.send_n_action(ds, action, STORAGE_COMMITMENT, WELL_KNOWN_INSTANCE)
-        self.arrived.wait(stay_s)
-        assoc.release()
-        return int(status.Status)
+        with associated(ae, node.port, handlers=self.handlers) as assoc:
+            assert assoc.is_established
+            status, _ = assoc.send_n_action(ds, action, STORAGE_COMMITMENT, WELL_KNOWN_INSTANCE)
+            self.arrived.wait(stay_s)
+            return int(status.Status)
 
 
 def request(*uids: str) -> Dataset:

@@ -1,6 +1,8 @@
 """What README and `deploy/` tell an administrator holds for the code: examples, commands, defaults, names."""
 
 import re
+import shutil
+import subprocess
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -138,6 +140,34 @@ def test_what_is_said_to_be_typed_exists(call: str) -> None:
     known = {option for parameter in command.params for option in parameter.opts}
 
     assert {word for word in words if word.startswith("--")} <= known
+
+
+UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_unit_starts_what_exists_as_nobody_special(unit: Path) -> None:
+    text = unit.read_text()
+    (started,) = re.findall(
+        r"^ExecStart=/opt/medversa-node/.venv/bin/medversa-node (.+)$", text, re.MULTILINE
+    )
+
+    test_what_is_said_to_be_typed_exists(started)
+    assert "\nUser=medversa\n" in text
+    assert text.startswith("# ")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_finds_no_fault_in_the_units(tmp_path: Path) -> None:
+    for unit in UNITS:
+        name = unit.name.replace("@", "@reading")
+        (tmp_path / name).write_text(unit.read_text().replace("/opt/medversa-node/.venv/bin/", "/bin/sh "))
+    names = [f"./{path.name}" for path in tmp_path.iterdir()]
+    command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *names]
+
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+
+    assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
 
 
 def test_links_lead_somewhere() -> None:

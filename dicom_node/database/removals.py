@@ -97,6 +97,8 @@ class RemovalRepository:
         """
         now = self._connections.now()
         with self._connections.writing() as connection:
+            if self._is_sqlite:  # else what was deleted stays readable in free pages
+                connection.exec_driver_sql("PRAGMA secure_delete=ON")
             study = _study(connection, study_instance_uid)
             if obstacle := _obstacle(connection, study, now):
                 raise DecisionError(f"the study cannot be removed: {obstacle}")
@@ -106,6 +108,16 @@ class RemovalRepository:
                 connection, now, study_instance_uid, StudyState.REMOVED, Reason.REMOVED, detail=detail
             )
         return removed
+
+    def clear_log(self) -> None:
+        """Have the log of a SQLite index forget too; where others use it just now, that waits."""
+        if self._is_sqlite:
+            with self._connections.reading() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self._connections.engine.dialect.name == "sqlite"
 
     def files(self, most: int) -> list[Path]:
         """Return files of forgotten studies that are not deleted yet."""

@@ -52,6 +52,7 @@ def remove(study: str, config: Path | None, by: str) -> None:
     try:
         removed = database.removals.forget(study, f"removed by {by}")
         delete_files(database)
+        database.removals.clear_log()
     finally:
         database.close()
     click.echo(f"{study} is removed: {removed.images} images and {removed.results} results")

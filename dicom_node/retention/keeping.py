@@ -64,6 +64,7 @@ class Keeper:
             delete_files(self._database)
             count += 1
         if count:
+            removals.clear_log()
             logger.info("studies removed", extra={"count": count, "days": self._days})
         return count
 

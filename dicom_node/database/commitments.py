@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, insert, select, update
+from sqlalchemy import Row, and_, delete, insert, select, update
 
 from dicom_node.database.connections import Connections
 from dicom_node.database.schema import commitments, instances, refusals
@@ -77,6 +77,11 @@ class CommitmentRepository:
         not_before = self._connections.now() + timedelta(seconds=delay_s)
         with self._connections.writing() as connection:
             connection.execute(_same(asked).values(not_before=not_before, attempts=asked.attempts + 1))
+
+    def forget(self, before: datetime) -> None:
+        """Forget requests of long ago; a report that nobody took since then is not sent any more."""
+        with self._connections.writing() as connection:
+            connection.execute(delete(commitments).where(commitments.c.asked_at < before))
 
     def kept(self, references: Sequence[Reference]) -> dict[str, Kept]:
         """Tell of each object that the store has it; what is not there is left out."""

@@ -52,7 +52,9 @@ class Keeper:
         if self._days is None or not self._clock.is_trusted():
             return 0
         removals, count = self._database.removals, 0
-        for uid in removals.old(self._database.connections.now() - timedelta(days=self._days)):
+        before = self._database.connections.now() - timedelta(days=self._days)
+        self._database.commitments.forget(before)
+        for uid in removals.old(before):
             if stop.is_set():
                 break
             if removals.obstacle(uid):

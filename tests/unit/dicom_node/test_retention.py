@@ -218,6 +218,9 @@ def test_report_about_a_commitment_is_owed_first_though_not_for_ever(site: Site)
 
     assert site.wait(1) == 0
     assert site.wait(7) == 1
+    assert [asked.ae_title for asked in site.database.commitments.due(["CT1"])] == ["CT1"]
+    site.wait(DAYS)
+    assert site.database.commitments.due(["CT1"]) == []
 
 
 def test_prior_stays_while_a_study_of_its_patient_is_read(site: Site) -> None:

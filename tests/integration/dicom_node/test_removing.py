@@ -23,7 +23,7 @@ def remove(node: NodeProcess) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(shutil.which("dcmsend") is None, reason="DCMTK is not installed")
-def test_removed_study_leaves_no_byte_and_comes_again_as_a_new_revision(tmp_path: Path) -> None:
+def test_X25_removed_study_leaves_no_byte_and_comes_again_as_a_new_revision(tmp_path: Path) -> None:
     folder = tmp_path / "sent"
     folder.mkdir()
     paths = [write(folder, PatientID="ZQMARK", PatientName="ZQMARK^NAME") for _ in range(3)]

@@ -152,7 +152,7 @@ def test_nothing_goes_unless_the_configuration_says_so(site: Site) -> None:
 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.HELD, JobState.FAILED])
-def test_study_with_something_to_do_never_goes(site: Site, state: JobState) -> None:
+def test_O06_study_with_something_to_do_never_goes(site: Site, state: JobState) -> None:
     site.sender.send(dataset())
     site.read(state)
 
@@ -175,7 +175,7 @@ def test_study_that_is_still_arriving_never_goes(site: Site) -> None:
     assert site.wait(10_000) == 0
 
 
-def test_results_that_nobody_else_has_never_go(site: Site) -> None:
+def test_O06_results_that_nobody_else_has_never_go(site: Site) -> None:
     site.sender.send(dataset())
     site.read(is_sent=False)
 
@@ -321,7 +321,7 @@ def test_emptied_folders_of_the_past_go_too(site: Site) -> None:
     assert [folder.name for folder in (site.folder / "instances").iterdir()] != [], "this hour's is in use"
 
 
-def test_clock_that_jumped_removes_nothing(site: Site) -> None:
+def test_O06_clock_that_jumped_removes_nothing(site: Site) -> None:
     """Ten years later at once: until it has been so for a day, it may be wrong."""
     counted = [0.0]
     keeper = Keeper(Retention(days=DAYS), site.database, lambda: counted[0])

@@ -107,7 +107,7 @@ class NodeService:
         dispatching = threading.Thread(target=self._dispatch, name="dispatch")
         dispatching.start()
         reporter = CommitmentReporter(self._settings.modalities, self.database)
-        keeper = Keeper(self._settings.retention, self.database)
+        keeper = Keeper(self._settings, self.database)
         others = [
             threading.Thread(target=reporter.run, args=(self._stop,), name="commitment"),
             threading.Thread(target=self._orders.run, args=(self._stop,), name="orders"),

@@ -29,6 +29,8 @@ from dicom_node.unreadable import UNREADABLE
 
 IMAGES = "instances"
 """Folder of what was received, within the data folder."""
+SHADOWS = "shadow"
+"""Folder of what candidates made of jobs and nobody is sent: a folder for each candidate and job."""
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 LOST = (errno.ENOENT, errno.EIO)
 STALE_AFTER_S = 600.0

@@ -86,11 +86,12 @@ class RemovalRepository:
         with self._connections.reading() as connection:
             return _obstacle(connection, _study(connection, study_instance_uid), self._connections.now())
 
-    def forget(self, study_instance_uid: str, why: str) -> Removed:
+    def forget(self, study_instance_uid: str, why: str, also: Collection[Path] = ()) -> Removed:
         """Forget images, results, patient and order of a study; its files are to be deleted afterwards.
 
         Args:
             why: for the history, without patient data.
+            also: files of the study that the index does not know.
 
         Raises:
             DecisionError: it is not known here, or something stands in the way; the message says what.
@@ -103,6 +104,8 @@ class RemovalRepository:
             if obstacle := _obstacle(connection, study, now):
                 raise DecisionError(f"the study cannot be removed: {obstacle}")
             removed = _forget(connection, study_instance_uid)
+            if also:
+                connection.execute(insert(doomed_files), [{"path": str(path)} for path in also])
             detail = f"{removed.images} images and {removed.results} results: {why}"
             record_event(
                 connection, now, study_instance_uid, StudyState.REMOVED, Reason.REMOVED, detail=detail

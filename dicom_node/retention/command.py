@@ -8,7 +8,7 @@ import click
 
 from dicom_node.commands import CONFIG
 from dicom_node.database.engine import open_database
-from dicom_node.retention.keeping import delete_files
+from dicom_node.retention import keeping
 from dicom_node.settings import load_settings
 
 
@@ -48,10 +48,10 @@ def remove(study: str, config: Path | None, by: str) -> None:
 
     STUDY is its Study Instance UID. That it was here, and what was done, stays in the history.
     """
-    database = open_database(load_settings(config).node.database_url)
+    node = load_settings(config).node
+    database = open_database(node.database_url)
     try:
-        removed = database.removals.forget(study, f"removed by {by}")
-        delete_files(database)
+        removed = keeping.remove(database, node.data_dir, study, f"removed by {by}")
         database.removals.clear_log()
     finally:
         database.close()

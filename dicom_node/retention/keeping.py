@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from dicom_node.database.engine import Database
+from dicom_node.database.removals import Removed
 from dicom_node.errors import DecisionError, StorageError
-from dicom_node.retention.settings import Retention
 from dicom_node.retention.steadiness import Steadiness
-from dicom_node.storage import sync_folder
+from dicom_node.settings import NodeSettings
+from dicom_node.storage import SHADOWS, sync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +27,10 @@ class Keeper:
     """Keeps studies for as long as the configuration says."""
 
     def __init__(
-        self, settings: Retention, database: Database, counted_s: Callable[[], float] = time.monotonic
+        self, settings: NodeSettings, database: Database, counted_s: Callable[[], float] = time.monotonic
     ) -> None:
-        self._days = settings.days
+        self._days = settings.retention.days
+        self._data_dir = settings.node.data_dir
         self._database = database
         self._clock = Steadiness(database.connections.now, counted_s)
 
@@ -60,15 +62,28 @@ class Keeper:
             if removals.obstacle(uid):
                 continue
             try:
-                removals.forget(uid, f"nothing new for {self._days:g} days")
+                remove(self._database, self._data_dir, uid, f"nothing new for {self._days:g} days")
             except DecisionError:
                 continue  # something of it has come just now
-            delete_files(self._database)
             count += 1
         if count:
             removals.clear_log()
             logger.info("studies removed", extra={"count": count, "days": self._days})
         return count
+
+
+def remove(database: Database, data_dir: Path, study_instance_uid: str, why: str) -> Removed:
+    """Forget a study and delete its files; `why` is for the history, without patient data.
+
+    Raises:
+        DecisionError: it is not known here, or something stands in the way; the message says what.
+        StorageError: the index cannot be used.
+    """
+    jobs = database.jobs.of_study(study_instance_uid)
+    shadows = [path for job in jobs for path in (data_dir / SHADOWS).glob(f"*/{job.job_id}/*.dcm")]
+    removed = database.removals.forget(study_instance_uid, why, shadows)
+    delete_files(database)
+    return removed
 
 
 def delete_files(database: Database) -> None:

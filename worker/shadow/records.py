@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydicom import Dataset
 
+from dicom_node.storage import SHADOWS
 from dicom_node.study import JobId
 from model.reading import ModelIdentity
 from worker.shadow.differences import Differences
@@ -45,7 +46,7 @@ class ShadowFolder:
     """Everything that one candidate has left: `DATA_DIR/shadow/<hash of the candidate>`."""
 
     def __init__(self, data_dir: Path, candidate: ModelIdentity) -> None:
-        self.folder = data_dir / "shadow" / candidate.weights_sha256[:12]
+        self.folder = data_dir / SHADOWS / candidate.weights_sha256[:12]
 
     def has(self, job_id: JobId) -> bool:
         return (self._of(job_id) / RECORD).exists()

@@ -24,6 +24,7 @@ from dicom_node.retention.command import retention
 from dicom_node.retention.keeping import Keeper, delete_files
 from dicom_node.retention.settings import Retention
 from dicom_node.retention.steadiness import Steadiness
+from dicom_node.settings import Node, NodeSettings
 from dicom_node.storage import InstanceStore
 from dicom_node.storage_commitment.messages import Reference, Request
 from dicom_node.study import (
@@ -100,10 +101,14 @@ class Site:
         return [path for path in self.folder.rglob("*.dcm") if path.stat().st_size]
 
 
+def settings_of(folder: Path, days: float | None = DAYS) -> NodeSettings:
+    return NodeSettings(node=Node(data_dir=folder), retention=Retention(days=days))
+
+
 @pytest.fixture
 def site(tmp_path: Path, database: Database, sender: Sender, clock: TurnedClock) -> Site:
     began = clock.now
-    keeper = Keeper(Retention(days=DAYS), database, lambda: (clock.now - began).total_seconds())
+    keeper = Keeper(settings_of(tmp_path), database, lambda: (clock.now - began).total_seconds())
     return Site(tmp_path, database, sender, clock, keeper)
 
 
@@ -130,6 +135,20 @@ def everything_in(database: Database) -> str:
     return "\n".join(map(repr, rows))
 
 
+def test_what_a_shadow_made_of_a_study_goes_with_it(site: Site) -> None:
+    site.sender.send(dataset())
+    job_id = site.read()
+    made, other = (site.folder / "shadow" / "0123456789ab" / str(n) / "1.dcm" for n in (job_id, job_id + 1))
+    for path in (made, other):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"ZQMARK")
+    (made.parent / "record.json").write_text("{}")
+
+    assert site.wait(DAYS + 1) == 1
+    assert site.files() == [other]
+    assert [path.name for path in made.parent.iterdir()] == ["record.json"]
+
+
 def test_history_says_what_was_here_and_what_was_done(site: Site) -> None:
     site.sender.send(dataset())
     job_id = site.read()
@@ -145,7 +164,7 @@ def test_history_says_what_was_here_and_what_was_done(site: Site) -> None:
 def test_nothing_goes_unless_the_configuration_says_so(site: Site) -> None:
     site.sender.send(dataset())
     site.read()
-    site.keeper = Keeper(Retention(), site.database)
+    site.keeper = Keeper(settings_of(site.folder, days=None), site.database)
 
     assert site.wait(10_000) == 0
     assert len(site.files()) == 2
@@ -324,7 +343,7 @@ def test_emptied_folders_of_the_past_go_too(site: Site) -> None:
 def test_O06_clock_that_jumped_removes_nothing(site: Site) -> None:
     """Ten years later at once: until it has been so for a day, it may be wrong."""
     counted = [0.0]
-    keeper = Keeper(Retention(days=DAYS), site.database, lambda: counted[0])
+    keeper = Keeper(settings_of(site.folder), site.database, lambda: counted[0])
     site.sender.send(dataset())
     site.read()
     counted[0] += 2 * DAY_S

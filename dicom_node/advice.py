@@ -14,7 +14,6 @@ WHAT_TO_DO: Final[dict[Reason, str]] = {
     Reason.NO_RULE: "nothing, or add a rule; `medversa-node plan STUDY` says why none fits",
     Reason.RULED_OUT: "nothing, or change the rule; `medversa-node plan STUDY` says which and why",
     Reason.OUT_OF_DOMAIN: "nothing, or route this kind of study elsewhere",
-    Reason.REMOVED: "nothing; have the study sent again if it is to be read again",
     Reason.OWN_RESULT: "nothing; the PACS may be told not to route our results back",
     Reason.DUPLICATE: "nothing",
     Reason.UID_CONFLICT: "find out why the sender used one UID twice; the first is in use, results are held",
@@ -45,6 +44,7 @@ WHAT_TO_DO: Final[dict[Reason, str]] = {
     Reason.CANCELLED: "nothing; `medversa-node retry` takes it up again",
     Reason.REPLAYED: "nothing",
     Reason.PRIORITIZED: "nothing",
+    Reason.REMOVED: "nothing; have the study sent again if it is to be read again",
     Reason.SHUT_DOWN: "nothing; start a worker if none runs",
     Reason.INTERNAL: "look into the log; please report it",
 }

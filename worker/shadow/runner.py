@@ -16,7 +16,7 @@ from dicom_node.database.engine import Database
 from dicom_node.priors.registry import find_priors
 from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore
-from dicom_node.study import Job, JobState, Reason
+from dicom_node.study import Job, JobState, Reason, StudyState
 from model.reader import Reader
 from model.reading import ModelIdentity, Reading
 from worker.errors import NothingToReadError, PublicationError
@@ -40,18 +40,21 @@ class Shadow:
     kept: ShadowFolder
 
     def waiting(self) -> Iterator[Job]:
-        """Jobs that are over, of the newest revision of each study, which the candidate has not read.
+        """Jobs that are over, of the newest revision of each study here, which the candidate has not read.
 
         A job that ended the process the last time is recorded as failed and not tried again.
         """
         newest = {job.study_instance_uid: job for job in self.database.jobs.all() if _was_read(job)}
         for job in newest.values():
-            if self.kept.has(job.job_id):
+            if self.kept.has(job.job_id) or self._is_removed(job):
                 continue
             if self.kept.was_begun(job.job_id):
                 self.kept.keep(self._record(job, failure="the process ended while reading it"))
                 continue
             yield job
+
+    def _is_removed(self, job: Job) -> bool:
+        return self.database.studies.get(job.study_instance_uid).state is StudyState.REMOVED
 
     def read(self, job: Job) -> ShadowRecord:
         """Read one job with both weights and keep what came of it; a failure is kept too."""

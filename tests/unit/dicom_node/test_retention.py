@@ -385,7 +385,8 @@ def test_person_removes_a_study_and_sees_what_stands_in_the_way(
 ) -> None:
     data = tmp_path / "data"
     database = open_database(f"sqlite:///{data}/node.sqlite", clock)
-    site = Site(data, database, Sender(Intake(InstanceStore(data, database), database)), clock, None)  # type: ignore[arg-type]
+    sender = Sender(Intake(InstanceStore(data, database), database))
+    site = Site(data, database, sender, clock, Keeper(settings_of(data), database))
     waiting = generate_uid()
     site.sender.send(dataset())
     site.read()

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from pydicom import dcmread
 
+from dicom_node.retention.keeping import remove
 from dicom_node.study import JobState
 from model.families.family import Generation
 from model.reader import Reader
@@ -107,6 +108,21 @@ def test_each_study_is_read_once(bench: Bench, phantoms: dict[str, WrittenStudy]
     assert read_all(shadow_of(bench, Candidate())) == []
     deliver(bench, phantoms["abdomen CT"])
     assert len(read_all(shadow_of(bench, Candidate()))) == 1
+
+
+def test_a_removed_study_is_not_read_and_nothing_that_was_made_of_it_stays(
+    bench: Bench, phantoms: dict[str, WrittenStudy]
+) -> None:
+    deliver(bench, phantoms["skin lesion"])
+    made = shadow_of(bench, Candidate())
+    read_all(made)
+    assert list(made.kept.folder.rglob("*.dcm"))
+    (job,) = bench.database.jobs.all()
+
+    remove(bench.database, bench.pipeline.settings.node.data_dir, job.study_instance_uid, "a test")
+
+    assert list(made.kept.folder.rglob("*.dcm")) == []
+    assert read_all(shadow_of(bench, FakeFamily())) == []
 
 
 def test_a_failing_candidate_costs_nothing_and_quotes_nothing(

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from dicom_node import file_meta
 from dicom_node.admission import (
@@ -86,11 +87,16 @@ class Intake:
             reception.fail(storage_error(exc))
         return reception
 
+    @property
+    def folder(self) -> Path:
+        """Where bytes are written."""
+        return self._store.spool.folder
+
     def now(self) -> datetime:
         return self.database.connections.now()
 
     def _check_space(self) -> None:
-        if self._min_free_bytes and shutil.disk_usage(self._store.spool.folder).free < self._min_free_bytes:
+        if self._min_free_bytes and shutil.disk_usage(self.folder).free < self._min_free_bytes:
             raise DiskFullError("less free space than min_free_bytes")
 
     def refuse(

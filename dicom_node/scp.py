@@ -17,6 +17,7 @@ from dicom_node.admission import Disposition, StoreCommand
 from dicom_node.callers import Call, refusal_of
 from dicom_node.dimse_status import PROCESSING_FAILURE
 from dicom_node.intake import Intake, Reception
+from dicom_node.low_water import LowWater
 from dicom_node.normalized_services import NormalizedServices
 from dicom_node.receivers.channel import ask_admission
 from dicom_node.settings import Node
@@ -36,7 +37,8 @@ from dicom_node.upper_layer.provider import BeginStore
 
 logger = logging.getLogger(__name__)
 
-REJECTED_TRANSIENT, SERVICE_PROVIDER, LOCAL_LIMIT_EXCEEDED = 0x02, 0x03, 0x02
+REJECTED_TRANSIENT, SERVICE_PROVIDER = 0x02, 0x03
+TEMPORARY_CONGESTION, LOCAL_LIMIT_EXCEEDED = 0x01, 0x02
 NATIVE = TRANSFER_SYNTAXES[:3]
 ASSOCIATION_TIMEOUT_S = 10.0
 """Seconds from connection to a complete A-ASSOCIATE-RQ."""
@@ -49,6 +51,7 @@ class StorageSCP:
         self._node = node
         self._intake = intake
         self._services = services or NormalizedServices({})
+        self._low_water = LowWater(intake.folder, node.low_free_bytes)
         self._tls = None if node.tls is None else TlsListening(node.tls)
         _config.LOG_REQUEST_IDENTIFIERS = False
         _config.LOG_RESPONSE_IDENTIFIERS = False
@@ -139,6 +142,11 @@ class StorageSCP:
             assoc.kill()
             return
         proposed = [] if request is None else request.presentation_context_definition_list
+        if self._low_water.is_passed() and any(is_storage_class(str(c.abstract_syntax)) for c in proposed):
+            logger.warning("association rejected", extra={"why": "the disk is nearly full", "peer": call.address})
+            assoc.acse.send_reject(REJECTED_TRANSIENT, SERVICE_PROVIDER, TEMPORARY_CONGESTION)
+            assoc.kill()
+            return
         assoc.acceptor.supported_contexts = supported_contexts(proposed, self._services.sop_classes)
 
     def _begin_on(self, channel: socket.socket, assoc: Association) -> BeginStore:

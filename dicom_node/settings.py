@@ -79,6 +79,9 @@ class Node(Section):
     """Seconds of silence after which an association is aborted. Default 60."""
     min_free_bytes: Annotated[int, Field(ge=0)] = 512 << 20
     """Free disk space in bytes below which C-STORE is answered 0xA700. Default 512 MiB."""
+    low_free_bytes: Annotated[int, Field(ge=0)] = 0
+    """Free disk space in bytes below which a call that would bring instances is rejected for the time being, so
+    that what others are sending still fits. Default 0: no call is."""
 
     @model_validator(mode="after")
     def _certificates_are_shown(self) -> Self:

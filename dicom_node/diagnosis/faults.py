@@ -46,7 +46,7 @@ class Fault(StrEnum):
 REMEDIES: Final[dict[Fault, str]] = {
     Fault.FOLDER: "make {folder} writable for this user, or name another in the configuration",
     Fault.DISK_LOW: "free some space, set retention.days or move node.data_dir; "
-    "below node.min_free_bytes senders get 0xA700",
+    "below node.low_free_bytes new senders are sent away, below node.min_free_bytes all get 0xA700",
     Fault.DATABASE: "correct node.database_url or start the server",
     Fault.BROKER_AWAY: "start it (e.g. systemctl start redis-server) or correct broker.url; no study is lost "
     "meanwhile, none is read",

@@ -57,7 +57,7 @@ def _disk(settings: NodeSettings) -> Check:
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     detail = f"{free / GIBIBYTE:.1f} GiB free"
-    if free > max(ENOUGH_FREE_BYTES, settings.node.min_free_bytes):
+    if free > max(ENOUGH_FREE_BYTES, settings.node.min_free_bytes, settings.node.low_free_bytes):
         return fine("disk", detail)
     return faulty("disk", Fault.DISK_LOW, detail, is_needed=free <= settings.node.min_free_bytes)
 

@@ -24,7 +24,6 @@ TRANSPORT = ("T01", "T02", "T08", "T12", "T13", "T20", "T21", "T23", "T27")
 
 LEFT: dict[str, str] = {
     "T12": "a disk that hangs is waited for; only one that fails or is full is answered 0xA700",
-    "T13": "below min_free_bytes C-STORE is answered 0xA700 (S01); no softer mark rejects calls before",
     "T20": "what an archive merges, splits or rejects is not heard of; `results withdraw` is a command",
 }
 """Cases of `FIRST` and `TRANSPORT` without a test, and why."""

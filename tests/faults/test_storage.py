@@ -20,7 +20,7 @@ from pydicom.uid import generate_uid
 from dicom_node.database.engine import open_database
 from dicom_node.study import JobState
 from tests.faults.life import POINTS, settings_in
-from tests.faults.raw_peer import RawPeer
+from tests.faults.raw_peer import CONTEXTS, ECHO_CONTEXT, RJ, RawPeer, associate_rq
 from tests.integration.dicom_node.programs import NodeProcess, run
 from tests.postgresql import PostgresServer
 from tests.unit.dicom_node.arrivals import dataset
@@ -86,6 +86,14 @@ def small_index(mountable: None, tmp_path: Path) -> Iterator[SmallDiskNode]:
     assert node.stop() == 0
 
 
+def rejection(peer: RawPeer) -> tuple[int, ...]:
+    """Result, source and reason with which the peer's call is rejected."""
+    peer.socket.sendall(associate_rq())
+    kind, body = peer.read()
+    assert kind == RJ
+    return tuple(body[1:])
+
+
 def test_S01_disk_that_fills_within_an_object_costs_that_object_only(small_disk: SmallDiskNode) -> None:
     study = generate_uid()
     with RawPeer(small_disk.port) as peer:
@@ -109,6 +117,35 @@ def test_S01_disk_that_fills_within_an_object_costs_that_object_only(small_disk:
             path = small_disk.disk / each.path.relative_to(small_disk.data_dir / "instances")
             assert hashlib.sha256(path.read_bytes()[-each.size :]).hexdigest() == each.sha256
         assert Counter(refusal.reason.name for refusal in index.refusals.all()) == {"DISK_FULL": 10}
+
+
+def test_T13_nobody_new_may_send_below_the_low_mark_and_everybody_may_again_above_it(
+    mountable: None, tmp_path: Path
+) -> None:
+    marks = "min_free_bytes = 100_000\nlow_free_bytes = 400_000\nreceivers = 1\n"
+    node = SmallDiskNode(tmp_path, extra=marks, quiet_period_s=600)
+    (node.data_dir / "instances").mkdir(parents=True)
+    node.start()
+    with RawPeer(node.port) as sending:
+        sending.associate()
+        node.leave(399_000)
+        with RawPeer(node.port) as late:
+            assert rejection(late) == (2, 3, 1)  # PS3.8 9.3.4: transient, presentation related, congestion
+        with RawPeer(node.port) as asking:
+            asking.associate(associate_rq(contexts={ECHO_CONTEXT: CONTEXTS[ECHO_CONTEXT]}))
+            assert asking.echo() == 0x0000
+        assert sending.store(dataset(PixelData=bytes(PIXELS))) == 0x0000, "it had begun before"
+        node.leave(99_000)
+        assert sending.store(dataset(PixelData=bytes(PIXELS))) == 0xA700
+        assert not list(node.disk.glob("incoming/*"))
+        node.leave(420_000)
+        with RawPeer(node.port) as late:
+            assert rejection(late) == (2, 3, 1), "a little more is not enough yet"
+        (node.disk / "filler").unlink()
+        with RawPeer(node.port) as late:
+            late.associate()
+            assert late.store(dataset(PixelData=bytes(PIXELS))) == 0x0000
+    assert node.stop() == 0
 
 
 def test_S02_index_without_space_refuses_and_goes_on_when_there_is_some(

@@ -143,7 +143,9 @@ class StorageSCP:
             return
         proposed = [] if request is None else request.presentation_context_definition_list
         if self._low_water.is_passed() and any(is_storage_class(str(c.abstract_syntax)) for c in proposed):
-            logger.warning("association rejected", extra={"why": "the disk is nearly full", "peer": call.address})
+            logger.warning(
+                "association rejected", extra={"why": "the disk is nearly full", "peer": call.address}
+            )
             assoc.acse.send_reject(REJECTED_TRANSIENT, SERVICE_PROVIDER, TEMPORARY_CONGESTION)
             assoc.kill()
             return

@@ -80,8 +80,8 @@ class Node(Section):
     min_free_bytes: Annotated[int, Field(ge=0)] = 512 << 20
     """Free disk space in bytes below which C-STORE is answered 0xA700. Default 512 MiB."""
     low_free_bytes: Annotated[int, Field(ge=0)] = 0
-    """Free disk space in bytes below which a call that would bring instances is rejected for the time being, so
-    that what others are sending still fits. Default 0: no call is."""
+    """Free disk space in bytes below which calls that would bring instances are rejected for the time being,
+    so that what others are sending still fits. Default 0: none is."""
 
     @model_validator(mode="after")
     def _certificates_are_shown(self) -> Self:

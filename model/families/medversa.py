@@ -5,6 +5,7 @@ state from each `<DET>`, `<2DSEG>` and `<3DSEG>` of the text drives that tag's v
 image.
 """
 
+import logging
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -28,6 +29,8 @@ from model.vision_modules.registry import VISION_MODULES
 from model.vision_modules.vision_module import SeenImage
 from model.vocabulary import DEMO, Vocabulary
 from model.volume import PlanarImage, Volume
+
+logger = logging.getLogger(__name__)
 
 ANSWERS_AT_ONCE = 64
 """Most answers that are written at once."""
@@ -267,11 +270,28 @@ class MedVersaSight:
         for asked in groups.values():
             self._see([view for one in asked for view in one.views])
             for batch in self._batches(sorted(asked, key=lambda one: one.expected_length)):
-                prompts = [self._prompt(one) for one in batch]
-                firsts = [self._seen[one.views[0]] for one in batch]
-                generations = self.family.answer(prompts, firsts, self._beginning)
-                answers.update(zip([one.number for one in batch], generations, strict=True))
+                answers.update(self._answered(batch))
         return [answers[n] for n in range(len(questions))]
+
+    def _answered(self, batch: Sequence[_Asked]) -> dict[int, Generation]:
+        """Answer together, or in halves if memory runs out though there was enough: others take of it too."""
+        try:
+            return self._answered_together(batch)
+        except torch.OutOfMemoryError:
+            if len(batch) == 1:
+                raise
+        # Behind the handler, whose traceback holds all that was computed.
+        logger.warning("memory ran out: questions are asked in halves", extra={"questions": len(batch)})
+        self._beginning.forget()
+        torch.cuda.empty_cache()
+        middle = len(batch) // 2
+        return self._answered(batch[:middle]) | self._answered(batch[middle:])
+
+    def _answered_together(self, batch: Sequence[_Asked]) -> dict[int, Generation]:
+        prompts = [self._prompt(one) for one in batch]
+        firsts = [self._seen[one.views[0]] for one in batch]
+        generations = self.family.answer(prompts, firsts, self._beginning)
+        return dict(zip([one.number for one in batch], generations, strict=True))
 
     def _see(self, views: Sequence[_View]) -> None:
         """Encode what was not seen before; all `views` are close ones, or none is."""

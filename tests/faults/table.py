@@ -34,7 +34,7 @@ QUEUE = ("Q04", "Q05", "Q06", "Q08", "Q09", "Q11", "Q12", "Q14", "Q15", "Q16")
 PARTLY: dict[str, str] = {
     "Q09": "no watchdog over a silent consumer: five restarts of Redis never silenced one",
     "Q14": "order and bounds only; memory under 10,000 jobs is not watched",
-    "Q16": "a lost accelerator counts as an attempt, since the study may be what does it; no smaller batch",
+    "Q16": "a lost accelerator counts as an attempt, since the study may be what does it",
 }
 """What the tests of a case leave out, or do otherwise on purpose."""
 

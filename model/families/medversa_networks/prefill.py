@@ -32,6 +32,10 @@ class Beginning:
     keys: tuple[Hashable, ...] = ()
     values: KeyValues = field(default_factory=KeyValues)
 
+    def forget(self) -> None:
+        """Begin anew, such as after a pass that broke off."""
+        self.keys, self.values = (), KeyValues()
+
 
 @dataclass(slots=True, eq=False)
 class Rows:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ import torch
 from model.errors import AnswerError
 from model.families.family import Generation
 from model.families.medversa import MedVersaFamily, prefix_ids
+from model.families.medversa_networks.generation import Written, write
+from model.families.medversa_networks.prefill import Prompt, open_prompts
 from model.families.medversa_networks.tokenizer import ADDED_TOKENS, MedVersaTokenizer
 from model.questions import Form, Question
 from model.reading import Modality, ModelIdentity, Task
@@ -72,6 +75,43 @@ def test_answer_depends_on_every_image(family: MedVersaFamily) -> None:
     (one,) = answers(family, [picture(0), picture(1)], question)
     (other,) = answers(family, [picture(0), picture(2)], question)
     assert one.yes_probability != other.yes_probability
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_Q16_questions_are_asked_in_halves_when_memory_runs_out(
+    family: MedVersaFamily, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    questions = ["Segment the liver.", "Is there any nodule in <img0>?", "?", "Segment the heart.", "Is it?"]
+    expected = answers(family, [picture()], questions)
+    refused: list[int] = []
+
+    def write_few(network: Any, prompts: Sequence[Prompt], *rest: Any) -> list[Written]:
+        if len(prompts) > most:
+            open_prompts(network, prompts, rest[-1])  # what was read by then must not be taken for whole
+            rest[-1].values.length += 1
+            refused.append(len(prompts))
+            raise torch.OutOfMemoryError
+        return write(network, prompts, *rest)
+
+    monkeypatch.setattr("model.families.medversa.write", write_few)
+    found = answers(family, [picture()], questions)
+
+    assert [one.text for one in found] == [one.text for one in expected]
+    assert [one.yes_probability for one in found] == pytest.approx(
+        [one.yes_probability for one in expected], abs=1e-6
+    )
+    assert refused[0] == len(questions)
+
+
+def test_Q16_question_that_alone_is_too_much_is_an_error(
+    family: MedVersaFamily, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_none(*_: Any) -> list[Written]:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("model.families.medversa.write", write_none)
+    with pytest.raises(torch.OutOfMemoryError):
+        answers(family, [picture()], ["Is it?", "?"])
 
 
 def test_too_many_images_are_refused(family: MedVersaFamily) -> None:

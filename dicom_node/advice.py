@@ -25,6 +25,7 @@ WHAT_TO_DO: Final[dict[Reason, str]] = {
     Reason.PIXEL_DATA: "check that the file displays elsewhere; send it again",
     Reason.GEOMETRY: "check the series: slices are missing, repeated or of several volumes",
     Reason.PATIENT_MISMATCH: "correct the patient at the source and send again; the results are held",
+    Reason.REJECTED: "nothing; was it a mistake, `medversa-node quarantine release` uses it again",
     Reason.DISK_FULL: "free space in data_dir, or set retention.days; senders will try again",
     Reason.STORAGE_FAULT: "check disk and database; run `medversa-node doctor`",
     Reason.WORKER_LOST: "check memory and the worker's log; start a worker",

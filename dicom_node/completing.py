@@ -98,13 +98,15 @@ class StudyCompleter:
 
     def _complete(self, study: Study, reason: Reason, signals: Signals) -> None:
         uid = study.study_instance_uid
+        self._database.rejections.take_out(uid)
         instances = self._database.instances.of_study(uid)
         why_not = why_not_applicable(instances)
         plan = plan_of(instances, () if why_not is not None else self._settings.rules)
         why_not = why_not or plan.reason
         source = self._source(study)
         self._forget(uid)
-        if why_not is not None:
+        # With results on what was rejected there is a job, whatever is left: workers withdraw them.
+        if why_not is not None and not self._database.rejections.jobs_on_rejected(uid):
             self._database.studies.set_aside(study, why_not, plan.why)
             return
         priority = priority_under(plan.rule, self._database.orders.of_study(uid))

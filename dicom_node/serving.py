@@ -21,6 +21,7 @@ from dicom_node.receivers.crew import Crew
 from dicom_node.receivers.front import Front
 from dicom_node.receivers.registrar import Registrar
 from dicom_node.receivers.visits import Visits
+from dicom_node.rejections import act_on_notes
 from dicom_node.retention.keeping import Keeper
 from dicom_node.settings import NodeSettings
 from dicom_node.storage import IMAGES, InstanceStore
@@ -174,6 +175,7 @@ class NodeService:
             try:
                 if tick == 0:
                     scrub(self.store)
+                act_on_notes(self.database)
                 self._completer.complete_studies()
                 if tick % ticks_per_sweep == 0:
                     sweep(self.store)

@@ -100,6 +100,7 @@ class Reason(StrEnum):
     PIXEL_DATA = "the pixel data cannot be decoded"
     GEOMETRY = "the slices do not form a volume"
     PATIENT_MISMATCH = "instances of one study name different patients"
+    REJECTED = "its archive rejected it: a rejection note names it"
     DISK_FULL = "no space left"
     STORAGE_FAULT = "the bytes could not be made durable"
     WORKER_LOST = "the worker died or stopped answering"

@@ -11,6 +11,7 @@ from dicom_node.database.engine import Database
 from dicom_node.database.jobs import delay_after
 from dicom_node.errors import IndexAwayError, LeaseError, StorageError
 from dicom_node.priors.registry import find_priors
+from dicom_node.routing import why_not_applicable
 from dicom_node.rules.plan import plan_of, settings_under
 from dicom_node.scu import accepted_classes, send_files
 from dicom_node.settings import NodeSettings
@@ -24,6 +25,7 @@ from worker.output_profiles import profiles_of
 from worker.proving import Prover
 from worker.request import StudyPreparation, asked_for
 from worker.result_objects import Results, objects_of_job
+from worker.results.rejected import withdraw_rejected
 from worker.retry import EX_TEMPFAIL, Action, Verdict, breaks_process, verdict_on
 from worker.settings import DELIVERY_PATIENCE
 from worker.stopwatch import Stopwatch
@@ -82,6 +84,7 @@ class Pipeline:
         """Read one study and deliver the results, or leave that to others. Safe to run twice."""
         if not self.database.results.of_job(lease.job.job_id):
             results = self._read(lease.job, watch)
+            self._stop_if_rejected(lease.job)
             faults = (*results.faults, *contradictions(self.database, lease.job.study_instance_uid))
             with watch.hop("keep"):
                 self.results.keep(lease, results.objects, results.recipients, faults=faults)
@@ -102,8 +105,13 @@ class Pipeline:
         self.database.jobs.mark(lease, JobState.DONE, Reason.WITHDRAWN if is_withdrawn else Reason.DELIVERED)
 
     def _read(self, job: Job, watch: Stopwatch) -> Results:
+        self._stop_if_rejected(job)
+        withdraw_rejected(self.settings, self.database, job)
         study = self.database.studies.get(job.study_instance_uid)
-        plan = plan_of(self.database.instances.of_study(job.study_instance_uid), self.settings.rules)
+        instances = self.database.instances.of_study(job.study_instance_uid)
+        if (why_not := why_not_applicable(instances)) is not None:
+            raise NothingToReadError(why_not, "")
+        plan = plan_of(instances, self.settings.rules)
         if plan.reason is not None:
             raise NothingToReadError(plan.reason, plan.why)
         settings = settings_under(plan.rule, self.settings)
@@ -121,6 +129,10 @@ class Pipeline:
         with watch.hop("write"):
             profiles = profiles_of(settings.destinations, accepted_classes)
             return objects_of_job(job, reading, prepared, predecessor, profiles)
+
+    def _stop_if_rejected(self, job: Job) -> None:
+        if self.database.rejections.concern(job):
+            raise NothingToReadError(Reason.REJECTED, "the next revision is read without it")
 
     def _note(self, job: Job, what: str, detail: str) -> None:
         self.database.events.note(job.study_instance_uid, what, detail, job_id=job.job_id)

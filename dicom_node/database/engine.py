@@ -19,6 +19,7 @@ from dicom_node.database.orders import OrderRepository
 from dicom_node.database.proofs import ProofRepository
 from dicom_node.database.quarantine import QuarantineRepository
 from dicom_node.database.refusals import RefusalRepository
+from dicom_node.database.rejections import RejectionRepository
 from dicom_node.database.removals import RemovalRepository
 from dicom_node.database.results import ResultRepository
 from dicom_node.database.schema import SCHEMA_VERSION, metadata, schema_version
@@ -47,6 +48,7 @@ class Database:
     withdrawals: WithdrawalRepository
     refusals: RefusalRepository
     quarantine: QuarantineRepository
+    rejections: RejectionRepository
     removals: RemovalRepository
     events: EventRepository
     tokens: TokenRepository
@@ -89,6 +91,7 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
         withdrawals=WithdrawalRepository(connections),
         refusals=RefusalRepository(connections),
         quarantine=QuarantineRepository(connections),
+        rejections=RejectionRepository(connections),
         removals=RemovalRepository(connections),
         events=EventRepository(connections),
         tokens=TokenRepository(connections),

@@ -7,21 +7,29 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, insert, select, update
 
 from dicom_node.admission import Admission, Arrival, Disposition, Known, Patient, admit, patient_of
 from dicom_node.completion import Standing, on_arrival
 from dicom_node.database.connections import Connections
 from dicom_node.database.events import record_event
 from dicom_node.database.prepared import Prepared
-from dicom_node.database.schema import doomed_files, instances, jobs, refusals, results, studies
-from dicom_node.database.studies import patient_of_row
+from dicom_node.database.schema import (
+    doomed_files,
+    instances,
+    notes_to_read,
+    refusals,
+    rejected_instances,
+    results,
+    studies,
+)
+from dicom_node.database.studies import is_job_begun, patient_of_row
 from dicom_node.dimse_status import quarantined_with
 from dicom_node.header import Header
+from dicom_node.rejection_note import KEY_OBJECT_SELECTION
 from dicom_node.routing import is_for_reading
 from dicom_node.study import (
     Instance,
-    JobState,
     Origin,
     Reason,
     SeriesInstanceUID,
@@ -105,6 +113,8 @@ class InstanceRepository:
             revision = intake.move(arrival.instance, arrival).revision
             back = update(instances).where(instances.c.sop_instance_uid == sop_instance_uid)
             connection.execute(back.values(quarantined=0, revision=revision))
+            rejected = rejected_instances.c.sop_instance_uid == sop_instance_uid
+            connection.execute(delete(rejected_instances).where(rejected))
             intake.write()
         return True
 
@@ -187,6 +197,7 @@ class _Intake:
         self._moved: dict[str, dict[str, Any]] = {}
         self._touched: dict[str, dict[str, Any]] = {}
         self._new_instances: list[dict[str, Any]] = []
+        self._notes: list[dict[str, Any]] = []
         self._promoted: list[dict[str, Any]] = []
         self._refused: list[dict[str, Any]] = []
         self._duplicates: Counter[str] = Counter()
@@ -221,6 +232,8 @@ class _Intake:
         standing = self.move(kept, arrival)
         self._known[instance.sop_instance_uid] = kept
         self._new_instances.append(_instance_row(kept, arrival, standing.revision))
+        if kept.sop_class_uid == KEY_OBJECT_SELECTION and origin is Origin.ROUTED:
+            self._notes.append({"sop_instance_uid": kept.sop_instance_uid})
 
     def _open_study(self, arrival: Arrival, origin: Origin) -> None:
         """Make the row of a study that is new, or has been removed: then its next revision begins."""
@@ -229,7 +242,9 @@ class _Intake:
         patient = patient_of(header)
         state = StudyState.RECEIVING if origin is Origin.ROUTED else StudyState.REFERENCE
         removed = self._standings.get(uid)
-        revision = 1 if removed is None else removed.revision + self._is_job_begun(uid, removed.revision)
+        revision = (
+            1 if removed is None else removed.revision + is_job_begun(self._connection, uid, removed.revision)
+        )
         self._patients[uid] = patient
         self._standings[uid] = Standing(state, revision)
         row = {
@@ -268,7 +283,9 @@ class _Intake:
         before = self._standings[uid]
         if instance.origin is not Origin.ROUTED:
             return before
-        is_begun = before.state is not StudyState.RECEIVING and self._is_job_begun(uid, before.revision)
+        is_begun = before.state is not StudyState.RECEIVING and is_job_begun(
+            self._connection, uid, before.revision
+        )
         after = on_arrival(before, is_for_reading=is_for_reading(instance), is_job_begun=is_begun)
         at = arrival.instance.received_at
         self._touched[uid] = {"uid": uid, "at": at}
@@ -282,14 +299,6 @@ class _Intake:
                 "for_reason": None if after.reason is None else after.reason.name,
             }
         return after
-
-    def _is_job_begun(self, study_instance_uid: str, revision: int) -> bool:
-        query = select(jobs.c.job_id).where(
-            jobs.c.study_instance_uid == study_instance_uid,
-            jobs.c.revision == revision,
-            or_(jobs.c.state != JobState.QUEUED, jobs.c.attempts > 0),
-        )
-        return self._connection.execute(query).first() is not None
 
     def _is_in_quarantine(self, instance: Instance) -> bool:
         content = (instance.sop_instance_uid, instance.sha256)
@@ -318,6 +327,8 @@ class _Intake:
         _MOVE_STUDY.write(self._connection, list(self._moved.values()))
         _TOUCH_STUDY.write(self._connection, list(self._touched.values()))
         _NEW_INSTANCES.write(self._connection, self._new_instances)
+        if self._notes:
+            self._connection.execute(insert(notes_to_read), self._notes)
 
 
 def _fields(instance: Instance) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class RefusalRepository:
             row = connection.execute(query).one_or_none()
             if row is not None:
                 connection.execute(delete(instances).where(instances.c.sop_instance_uid == sop_instance_uid))
-                lost = _out_of_use(row, Reason.STORAGE_FAULT, detail, self._connections.now())
+                lost = out_of_use(row, Reason.STORAGE_FAULT, detail, self._connections.now())
                 connection.execute(insert(refusals), lost)
 
     def quarantine_instance(self, sop_instance_uid: SOPInstanceUID, reason: Reason, detail: str) -> None:
@@ -97,10 +97,10 @@ class RefusalRepository:
                 .where(instances.c.sop_instance_uid == sop_instance_uid)
                 .values(quarantined=1)
             )
-            connection.execute(insert(refusals), _out_of_use(row, reason, detail, self._connections.now()))
+            connection.execute(insert(refusals), out_of_use(row, reason, detail, self._connections.now()))
 
 
-def _out_of_use(row: Row[Any], reason: Reason, detail: str, at: datetime) -> dict[str, Any]:
+def out_of_use(row: Row[Any], reason: Reason, detail: str, at: datetime) -> dict[str, Any]:
     return {
         "sop_instance_uid": row.sop_instance_uid,
         "study_instance_uid": row.study_instance_uid,

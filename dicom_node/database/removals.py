@@ -19,10 +19,12 @@ from dicom_node.database.schema import (
     holds,
     instances,
     jobs,
+    notes_to_read,
     orders,
     performed_steps,
     proofs,
     refusals,
+    rejected_instances,
     results,
     studies,
     withdrawals,
@@ -183,7 +185,10 @@ def _with_only_copies(uid: str) -> Select[Any]:
 
 def _undecided(uid: str) -> Select[Any]:
     return select(refusals.c.refusal_id).where(
-        refusals.c.study_instance_uid == uid, refusals.c.kept_at.is_not(None), refusals.c.fate.is_(None)
+        refusals.c.study_instance_uid == uid,
+        refusals.c.kept_at.is_not(None),
+        refusals.c.fate.is_(None),
+        refusals.c.reason != Reason.REJECTED.name,  # that was its archive's decision
     )
 
 
@@ -204,6 +209,7 @@ def _forget(connection: Connection, uid: str) -> Removed:
     of_study = select(jobs.c.job_id).where(jobs.c.study_instance_uid == uid)
     of_jobs = select(results.c.sop_instance_uid).where(results.c.job_id.in_(of_study))
     images = select(instances.c.path).where(instances.c.study_instance_uid == uid)
+    of_images = select(instances.c.sop_instance_uid).where(instances.c.study_instance_uid == uid)
     made = select(results.c.path).where(results.c.job_id.in_(of_study))
     removed = Removed(_count(connection, images), _count(connection, made))
     connection.execute(insert(doomed_files).from_select(["path"], images))
@@ -217,7 +223,9 @@ def _forget(connection: Connection, uid: str) -> Removed:
         # What people wrote may speak of the patient; that somebody decided stays in the history.
         delete(decisions).where(decisions.c.job_id.in_(of_study)),
         update(refusals).where(refusals.c.study_instance_uid == uid).values(why=None),
+        delete(notes_to_read).where(notes_to_read.c.sop_instance_uid.in_(of_images)),
         delete(instances).where(instances.c.study_instance_uid == uid),
+        delete(rejected_instances).where(rejected_instances.c.study_instance_uid == uid),
         delete(orders).where(orders.c.study_instance_uid == uid),
         delete(announced_images).where(announced_images.c.study_instance_uid == uid),
         delete(performed_steps).where(performed_steps.c.study_instance_uid == uid),

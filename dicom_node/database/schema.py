@@ -20,9 +20,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 """2 added holds and decisions, 3 withdrawals, 4 proofs and tokens, 5 commitments,
-6 lanes of jobs, 7 announcements, 8 decisions about quarantine, 9 orders, 10 removals.
+6 lanes of jobs, 7 announcements, 8 decisions about quarantine, 9 orders, 10 removals,
+11 rejections.
 
 Tables and columns that are missing are made when an index is opened; so a new column of a table that was
 published before may be null or has a `server_default`."""
@@ -260,6 +261,19 @@ refusals = Table(
     Column("why", Text),
     Index("refusals_by_instance", "sop_instance_uid"),
 )
+
+notes_to_read = Table("notes_to_read", metadata, Column("sop_instance_uid", Uid, primary_key=True))
+"""Key object selections: each may be a rejection note."""
+
+rejected_instances = Table(
+    "rejected_instances",
+    metadata,
+    Column("study_instance_uid", Uid, primary_key=True),
+    Column("sop_instance_uid", Uid, primary_key=True),
+    Column("title", String(16), nullable=False),
+    Column("told_up_to", Integer, nullable=False),
+)
+"""`told_up_to` is the last revision of the study whose reading had begun when it was rejected."""
 
 doomed_files = Table("doomed_files", metadata, Column("path", Text, primary_key=True))
 

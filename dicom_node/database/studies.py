@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from dicom_node.admission import Patient
 from dicom_node.database.connections import Connections
@@ -149,6 +149,16 @@ class StudyRepository:
             for row in connection.execute(waiting).all():
                 move(connection, row, now, state=JobState.NOT_APPLICABLE, reason=reason, detail=detail)
             return True
+
+
+def is_job_begun(connection: Connection, study_instance_uid: str, revision: int) -> bool:
+    """Say whether the job of a revision was taken up or ended."""
+    query = select(jobs.c.job_id).where(
+        jobs.c.study_instance_uid == study_instance_uid,
+        jobs.c.revision == revision,
+        or_(jobs.c.state != JobState.QUEUED, jobs.c.attempts > 0),
+    )
+    return connection.execute(query).first() is not None
 
 
 def _close(connection: Connection, study: Study, state: StudyState, reason: Reason) -> bool:

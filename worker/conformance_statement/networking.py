@@ -9,6 +9,7 @@ from dicom_node.dimse_status import PROCESSING_FAILURE, QUARANTINED_WITH, REFUSE
 from dicom_node.instance_look_up import RESULT_CLASSES
 from dicom_node.priors.description import IMAGE_KEYS, PROCEDURES, SERIES_KEYS, STUDY_KEYS
 from dicom_node.priors.query_retrieve import FIND, GET, MOVE
+from dicom_node.rejection_note import Title
 from dicom_node.routing import READABLE_CLASSES
 from dicom_node.scp import ASSOCIATION_TIMEOUT_S
 from dicom_node.scp import NATIVE as UNCOMPRESSED
@@ -110,6 +111,12 @@ def _node_acceptor(chapter: Chapter) -> None:
         "Refused is what lacks identifiers in the request; what lacks them in the data set goes into",
         "quarantine. Pixels, slices and, where they were not seen before, nesting and headers are judged",
         "when the study is read: the answer was given then.",
+    )
+    chapter.say(
+        "A Key Object Selection is a rejection note (IHE IOCM) if its title is",
+        f"{', '.join(f'{title} {title.meaning}' for title in Title)}. What it names of its own study goes",
+        "into quarantine; if it was read already, the study is read anew without it and results on it are",
+        "withdrawn by a note of ours. What comes after its note goes the same way.",
     )
     commitment(chapter)
     announcements(chapter)

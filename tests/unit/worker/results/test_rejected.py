@@ -137,9 +137,7 @@ def test_study_rejected_before_it_was_read_has_no_job(bench: Bench, pair: list[P
     assert bench.database.jobs.waiting(Stage.READING) == []
 
 
-def test_T20_image_that_is_rejected_while_it_is_read_brings_no_result(
-    bench: Bench, pair: list[Path]
-) -> None:
+def test_T20_image_that_is_rejected_while_it_is_read_brings_no_result(bench: Bench, pair: list[Path]) -> None:
     job_id = bench.file(pair)
 
     def rejected_meanwhile() -> Reader:

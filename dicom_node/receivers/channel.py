@@ -6,6 +6,8 @@ association, whatever ended it: a release, an abort, or the death of the receive
 
 import json
 import socket
+import struct
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +24,12 @@ MAX_MESSAGE_BYTES: Final = 1 << 17
 def pair() -> tuple[socket.socket, socket.socket]:
     """Make the two ends of a channel."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def answer_within(channel: socket.socket, seconds: float) -> None:
+    """Limit the wait for an answer; it stays with the channel, whichever process has it, and costs no call."""
+    timeval = struct.pack("ll", *divmod(round(seconds * 1e6), 10**6))
+    channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
 
 
 def encode_arrival(arrival: Arrival) -> bytes:
@@ -87,12 +95,15 @@ def ask_admission(channel: socket.socket, arrival: Arrival) -> Admission:
     """Ask the process that holds the index for a row, and wait until it is durable.
 
     Raises:
-        StorageError: it could not be written, or that process is gone.
+        StorageError: it could not be written, or that process is gone, or busy for longer than the channel
+            waits. The channel ends then: an answer that comes late must not be taken for that to the next.
     """
     try:
         channel.send(encode_arrival(arrival))
         answer = channel.recv(MAX_MESSAGE_BYTES)
     except OSError as exc:
+        with suppress(OSError):
+            channel.shutdown(socket.SHUT_RDWR)
         raise IndexAwayError("the process that holds the index does not answer") from exc
     if not answer:
         raise IndexAwayError("the process that holds the index is gone")

@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from dicom_node.errors import NodeError
-from dicom_node.receivers.channel import pair
+from dicom_node.receivers.channel import answer_within, pair
 from dicom_node.receivers.crew import Crew
 from dicom_node.receivers.registrar import Registrar
 from dicom_node.receivers.visits import Visit, Visits
@@ -20,6 +20,10 @@ PAUSE_S: Final = 0.05
 """Wait after a failed acceptance: with no descriptor left, the next one fails too."""
 PATIENCE_S: Final = 10.0
 """How long a connection waits for a receiver while all of them are being started again."""
+
+PATIENCE_WITH_THE_INDEX_S: Final = 20.0
+"""How long an instance waits for its row; longer than an index that is away needs to say so, shorter than
+senders wait for the answer."""
 
 
 class Front:
@@ -85,6 +89,7 @@ class Front:
             logger.warning("connection refused: too many at once", extra={"peer": address[0]})
             return
         ours, theirs = pair()
+        answer_within(theirs, PATIENCE_WITH_THE_INDEX_S)
         with theirs:
             if self._hand_over(connection, theirs, visit):
                 self._registrar.attend(ours, visit)

@@ -15,6 +15,7 @@ from dicom_node.errors import IndexAwayError, StorageError
 from dicom_node.header import Header
 from dicom_node.receivers.channel import (
     MAX_MESSAGE_BYTES,
+    answer_within,
     ask_admission,
     decode_admission,
     decode_arrival,
@@ -76,6 +77,20 @@ def test_error_is_raised_on_the_other_side(error: StorageError) -> None:
 
     assert type(caught.value) is type(error)
     assert caught.value.reason is error.reason
+
+
+def test_answer_that_comes_too_late_is_not_taken_for_that_to_the_next() -> None:
+    ours, theirs = pair()
+    answer_within(theirs, 0.05)
+    with ours, theirs:
+        with pytest.raises(IndexAwayError):
+            ask_admission(theirs, arrival())
+        assert ours.recv(MAX_MESSAGE_BYTES)
+        with pytest.raises(OSError, match="Broken pipe"):
+            ours.send(encode_admission(Admission(Disposition.KEPT, Origin.ROUTED)))
+        with pytest.raises(IndexAwayError):
+            ask_admission(theirs, arrival())
+        assert ours.recv(MAX_MESSAGE_BYTES) == b"", "the visit ends with it"
 
 
 def test_receiver_is_told_that_the_node_is_gone() -> None:

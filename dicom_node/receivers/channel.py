@@ -27,7 +27,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def answer_within(channel: socket.socket, seconds: float) -> None:
-    """Limit the wait for an answer; it stays with the channel, whichever process has it, and costs no call."""
+    """Limit the wait for an answer; the limit stays with the channel, whichever process has it."""
     timeval = struct.pack("ll", *divmod(round(seconds * 1e6), 10**6))
     channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
 

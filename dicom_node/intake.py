@@ -136,6 +136,11 @@ class Reception:
         self._error: IdentityError | StorageError | None = None
         self.file: SpoolFile | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return 0 if self.file is None else self.file.size
+
     def begin_file(self, meta: bytes) -> None:
         assert self.file is not None  # noqa: S101 - set by the caller
         self.file.write(meta)

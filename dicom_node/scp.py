@@ -40,6 +40,10 @@ logger = logging.getLogger(__name__)
 REJECTED_TRANSIENT, SERVICE_PROVIDER = 0x02, 0x03
 TEMPORARY_CONGESTION, LOCAL_LIMIT_EXCEEDED = 0x01, 0x02
 NATIVE = TRANSFER_SYNTAXES[:3]
+ANSWER_WITHIN_S = 10.0
+"""How long disk and index may take for an instance, beside what its size needs at the rate below; senders
+seldom wait for half a minute."""
+LEAST_SYNCED_BYTES_PER_S = 8 << 20
 ASSOCIATION_TIMEOUT_S = 10.0
 """Seconds from connection to a complete A-ASSOCIATE-RQ."""
 
@@ -177,6 +181,9 @@ class _Receiving:
         self._reception = reception
         self.write = reception.write
         self.abort = reception.abort
+
+    def patience_s(self) -> float:
+        return ANSWER_WITHIN_S + self._reception.size / LEAST_SYNCED_BYTES_PER_S
 
     def answer(self) -> tuple[int, str]:
         try:

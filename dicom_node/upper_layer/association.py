@@ -88,6 +88,7 @@ class AcceptedAssociation(Association):
                 context_id, message = self.dimse.msg_queue.get(timeout=TICK_S)
             except queue.Empty:
                 context_id = message = None
+            self._provider.answer_overdue()
             if message is not None and context_id is not None:
                 self._serve_request(message, context_id)
             if self._has_ended():

@@ -9,6 +9,7 @@ library.
 import logging
 import os
 import select
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +20,7 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import InvalidEventError
 from pynetdicom.pdu_primitives import P_DATA
 
+from dicom_node.dimse_status import OUT_OF_RESOURCES
 from dicom_node.errors import ProtocolError
 from dicom_node.upper_layer.dimse_messages import (
     C_STORE_RQ,
@@ -57,6 +59,10 @@ class Receiving(Protocol):
 
     def abort(self) -> None: ...
 
+    def patience_s(self) -> float:
+        """How long the answer may take until the peer is told that it cannot be had."""
+        ...
+
     def answer(self) -> tuple[int, str]:
         """Make it durable and return status and comment of the response; never raises."""
         ...
@@ -64,6 +70,19 @@ class Receiving(Protocol):
 
 BeginStore = Callable[[CommandSet, int], Receiving]
 """(command set, presentation context id) -> where the data set goes."""
+
+
+class _Owed:
+    """The one answer to a request, given by whoever claims it first."""
+
+    def __init__(self, context_id: int, command: CommandSet, patience_s: float) -> None:
+        self.context_id = context_id
+        self.command = command
+        self.due = time.monotonic() + patience_s
+        self._lock = threading.Lock()
+
+    def claim(self) -> bool:
+        return self._lock.acquire(blocking=False)
 
 
 class StoreDialogue:
@@ -84,6 +103,7 @@ class StoreDialogue:
         self._context_id = 0
         self._command: CommandSet | None = None
         self._receiving: Receiving | None = None
+        self._owed: _Owed | None = None
         self._other_bytes = 0
 
     def take(self, fragment: Fragment) -> None:
@@ -138,8 +158,25 @@ class StoreDialogue:
         command, receiving = self._command, self._receiving
         self._command = self._receiving = None
         if command is not None and receiving is not None:
+            self._owed = owed = _Owed(self._context_id, command, receiving.patience_s())
             status, comment = receiving.answer()
-            self._respond(store_response(self._context_id, command, status, comment))
+            self._owed = None
+            if owed.claim():
+                self._respond(store_response(self._context_id, command, status, comment))
+
+    def answer_overdue(self) -> None:
+        """Refuse in the place of an answer that does not come, as of a disk that hangs; from another thread.
+
+        What becomes of the instance is as open as after a connection that broke: sent again, it is known or
+        kept. Raises nothing.
+        """
+        owed = self._owed
+        if owed is None or time.monotonic() < owed.due or not owed.claim():
+            return
+        logger.error("C-STORE refused: disk or index do not answer")
+        refusal = store_response(owed.context_id, owed.command, OUT_OF_RESOURCES, "no answer in time")
+        with suppress(OSError):  # the peer has gone
+            self._respond(refusal)
 
     def abandon(self) -> None:
         """Drop what has arrived of an unfinished data set."""
@@ -192,6 +229,10 @@ class StreamingProvider(DULServiceProvider):
             self._has_ended = True
             self.to_user_queue.put(None)  # type: ignore[arg-type] # as `get` of an empty queue answers
             self.assoc.dimse.msg_queue.put((None, None))
+
+    def answer_overdue(self) -> None:
+        """See `StoreDialogue.answer_overdue`."""
+        self._dialogue.answer_overdue()
 
     def close(self) -> None:
         """Give back what it holds of the system; for one that never ran, too."""

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_node.archive_counts import SERIES_KEYS as COUNTING_KEYS
-from dicom_node.dimse_status import PROCESSING_FAILURE, QUARANTINED_WITH, REFUSED_WITH
+from dicom_node.dimse_status import OUT_OF_RESOURCES, PROCESSING_FAILURE, QUARANTINED_WITH, REFUSED_WITH
 from dicom_node.instance_look_up import RESULT_CLASSES
 from dicom_node.priors.description import IMAGE_KEYS, PROCEDURES, SERIES_KEYS, STUDY_KEYS
 from dicom_node.priors.query_retrieve import FIND, GET, MOVE
 from dicom_node.rejection_note import Title
 from dicom_node.routing import READABLE_CLASSES
-from dicom_node.scp import ASSOCIATION_TIMEOUT_S
+from dicom_node.scp import ANSWER_WITHIN_S, ASSOCIATION_TIMEOUT_S, LEAST_SYNCED_BYTES_PER_S
 from dicom_node.scp import NATIVE as UNCOMPRESSED
 from dicom_node.settings import Node, Worker
 from dicom_node.storage_classes import TRANSFER_SYNTAXES, VERIFICATION
@@ -111,6 +111,10 @@ def _node_acceptor(chapter: Chapter) -> None:
         "Refused is what lacks identifiers in the request; what lacks them in the data set goes into",
         "quarantine. Pixels, slices and, where they were not seen before, nesting and headers are judged",
         "when the study is read: the answer was given then.",
+    )
+    chapter.say(
+        f"Where disk or index do not answer within {ANSWER_WITHIN_S:g} s, and a second for each",
+        f"{LEAST_SYNCED_BYTES_PER_S >> 20} MiB, the status is 0x{OUT_OF_RESOURCES:04X}, whatever becomes of the instance.",
     )
     chapter.say(
         "A Key Object Selection is a rejection note (IHE IOCM) if its title is",

@@ -2,18 +2,51 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pydicom.uid import generate_uid
 
 from dicom_node.database.engine import Database
 from dicom_node.intake import Intake
+from dicom_node.receivers.channel import pair
+from dicom_node.receivers.registrar import Registrar
+from dicom_node.receivers.visits import Visits
 from dicom_node.scp import StorageSCP
 from dicom_node.settings import Node
+from dicom_node.spool_file import SpoolFile
 from dicom_node.storage import InstanceStore
+from tests.faults.raw_peer import RawPeer
+from tests.unit.dicom_node.arrivals import dataset
 
 ADDRESS = ("127.0.0.1", 50000)
+
+
+@contextmanager
+def listening(scp: StorageSCP, database: Database) -> Iterator[int]:
+    """A port at which one connection is served as the node serves it."""
+    visits = Visits(1, 1, lambda address: True)
+    registrar = Registrar(database.instances, visits)
+    registrar.start()
+
+    def accept() -> None:
+        connection, address = server.accept()
+        visit = visits.begin(address)
+        assert visit is not None
+        ours, theirs = pair()
+        registrar.attend(ours, visit)
+        scp.serve(connection, theirs, address, is_crowded=False)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+    scp.stop(10)
+    registrar.stop()
 
 
 @pytest.fixture
@@ -66,6 +99,30 @@ def test_connection_for_which_there_is_no_thread_leaves_no_descriptor(
             if thread.name.startswith("AcceptorThread"):
                 thread.join(10)
     assert not _descriptors() - before
+
+
+def test_T12_disk_that_hangs_is_answered_in_time_and_once(
+    scp: StorageSCP, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicom_node.scp.ANSWER_WITHIN_S", 0.5)
+    moving, sync = threading.Event(), SpoolFile.sync
+
+    def sync_when_it_moves(file: SpoolFile) -> None:
+        moving.wait(60)
+        sync(file)
+
+    monkeypatch.setattr(SpoolFile, "sync", sync_when_it_moves)
+    ds = dataset()
+    with listening(scp, database) as port, RawPeer(port) as peer:
+        peer.associate()
+        began = time.monotonic()
+        assert peer.store(ds) == 0xA700
+        assert time.monotonic() - began < 10
+        moving.set()
+        assert peer.echo() == 0x0000, "nothing was said twice"
+        assert peer.store(ds) == 0x0000
+        assert peer.store(dataset(SOPInstanceUID=generate_uid())) == 0x0000
+    assert len(database.instances.of_study(ds.StudyInstanceUID)) == 2
 
 
 def test_connection_that_is_broken_already_leaves_no_descriptor(scp: StorageSCP) -> None:

@@ -57,6 +57,9 @@ class FakeReceiving:
     def abort(self) -> None:
         self.is_aborted = True
 
+    def patience_s(self) -> float:
+        return 10.0
+
     def answer(self) -> tuple[int, str]:
         return 0x0000, ""
 

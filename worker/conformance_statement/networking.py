@@ -114,7 +114,8 @@ def _node_acceptor(chapter: Chapter) -> None:
     )
     chapter.say(
         f"Where disk or index do not answer within {ANSWER_WITHIN_S:g} s, and a second for each",
-        f"{LEAST_SYNCED_BYTES_PER_S >> 20} MiB, the status is 0x{OUT_OF_RESOURCES:04X}, whatever becomes of the instance.",
+        f"{LEAST_SYNCED_BYTES_PER_S >> 20} MiB, the status is 0x{OUT_OF_RESOURCES:04X},",
+        "whatever becomes of the instance.",
     )
     chapter.say(
         "A Key Object Selection is a rejection note (IHE IOCM) if its title is",

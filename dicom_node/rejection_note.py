@@ -52,7 +52,11 @@ def read_rejection_note(path: Path) -> RejectionNote | None:
         OSError, and what pydicom raises (`UNREADABLE`): the file cannot be read.
     """
     ds = dcmread(path)
-    codes = {str(code.get("CodeValue", "")) for code in ds.get("ConceptNameCodeSequence") or ()}
+    codes = {
+        str(code.get("CodeValue", ""))
+        for code in ds.get("ConceptNameCodeSequence") or ()
+        if code.get("CodingSchemeDesignator") == "DCM"
+    }
     title = next((title for title in Title if title in codes), None)
     if title is None:
         return None

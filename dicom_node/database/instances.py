@@ -328,6 +328,9 @@ class _Intake:
         _TOUCH_STUDY.write(self._connection, list(self._touched.values()))
         _NEW_INSTANCES.write(self._connection, self._new_instances)
         if self._notes:
+            uids = [note["sop_instance_uid"] for note in self._notes]
+            # One that was lost before it was read, and is sent again, is there.
+            self._connection.execute(delete(notes_to_read).where(notes_to_read.c.sop_instance_uid.in_(uids)))
             self._connection.execute(insert(notes_to_read), self._notes)
 
 

@@ -88,13 +88,14 @@ class RejectionRepository:
 
 
 def _reject(connection: Connection, note: Instance, rejected: RejectionNote, *, told_up_to: int) -> None:
-    known = set(
-        connection.execute(
-            select(rejected_instances.c.sop_instance_uid).where(
-                rejected_instances.c.study_instance_uid == note.study_instance_uid
-            )
-        ).scalars()
+    before = select(rejected_instances.c.sop_instance_uid).where(
+        rejected_instances.c.study_instance_uid == note.study_instance_uid
     )
+    # What could not be read is in no reading.
+    unused = select(instances.c.sop_instance_uid).where(
+        instances.c.study_instance_uid == note.study_instance_uid, instances.c.quarantined == 1
+    )
+    known = set(connection.execute(before.union(unused)).scalars())
     rows = [
         {
             "sop_instance_uid": uid,

@@ -9,7 +9,7 @@ from dicom_node.database.engine import Database
 from dicom_node.quarantine import released
 from dicom_node.rejection_note import Title
 from dicom_node.rejections import act_on_notes
-from dicom_node.study import JobId, JobState, Reason, StudyState
+from dicom_node.study import JobId, JobState, Reason, SOPInstanceUID, StudyState
 from tests.rejection_notes import EXPIRED, OF_INTEREST, QUALITY, SAFETY, WRONG_ORDER, rejection_note
 from tests.unit.dicom_node.arrivals import Sender, dataset
 from tests.unit.dicom_node.conftest import TurnedClock
@@ -150,6 +150,38 @@ def test_note_that_cannot_be_read_costs_no_other(sender: Sender, database: Datab
     reject(sender, database, images[:1])
     assert len(in_use(database)) == 1
     assert database.rejections.unread_notes() == []
+
+
+def test_image_that_could_not_be_read_anyway_stops_no_reading(sender: Sender, database: Database) -> None:
+    images = sent(sender)
+    begin(database, job_id := complete(database))
+    broken = next(
+        i for i in database.instances.of_study(STUDY) if i.sop_instance_uid == images[0].SOPInstanceUID
+    )
+    database.refusals.quarantine_instance(broken.sop_instance_uid, Reason.PIXEL_DATA, "")
+    reject(sender, database, images[:1])
+    assert database.studies.get(STUDY).revision == 1
+    assert not database.rejections.concern(database.jobs.get(job_id))
+
+
+def test_title_of_another_coding_scheme_rejects_nothing(sender: Sender, database: Database) -> None:
+    images = sent(sender)
+    note = rejection_note(images[0], images)
+    note.ConceptNameCodeSequence[0].CodingSchemeDesignator = "99LOCAL"
+    sender.send(note)
+    act_on_notes(database)
+    assert len(in_use(database)) == 2
+
+
+def test_note_that_is_lost_unread_can_be_sent_again(sender: Sender, database: Database) -> None:
+    images = sent(sender)
+    note = rejection_note(images[0], images[:1])
+    sender.send(note)
+    database.refusals.lose_instance(SOPInstanceUID(note.SOPInstanceUID), "its disk is broken")
+    assert database.rejections.unread_notes() == []
+    assert sender.send(note).status == 0
+    act_on_notes(database)
+    assert in_use(database) == {images[1].SOPInstanceUID}
 
 
 def test_released_image_is_used_again_and_stays(sender: Sender, database: Database) -> None:

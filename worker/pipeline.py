@@ -11,7 +11,6 @@ from dicom_node.database.engine import Database
 from dicom_node.database.jobs import delay_after
 from dicom_node.errors import IndexAwayError, LeaseError, StorageError
 from dicom_node.priors.registry import find_priors
-from dicom_node.routing import why_not_applicable
 from dicom_node.rules.plan import plan_of, settings_under
 from dicom_node.scu import accepted_classes, send_files
 from dicom_node.settings import NodeSettings
@@ -108,10 +107,7 @@ class Pipeline:
         self._stop_if_rejected(job)
         withdraw_rejected(self.settings, self.database, job)
         study = self.database.studies.get(job.study_instance_uid)
-        instances = self.database.instances.of_study(job.study_instance_uid)
-        if (why_not := why_not_applicable(instances)) is not None:
-            raise NothingToReadError(why_not, "")
-        plan = plan_of(instances, self.settings.rules)
+        plan = plan_of(self.database.instances.of_study(job.study_instance_uid), self.settings.rules)
         if plan.reason is not None:
             raise NothingToReadError(plan.reason, plan.why)
         settings = settings_under(plan.rule, self.settings)

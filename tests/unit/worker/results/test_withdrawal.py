@@ -1,6 +1,7 @@
 """Withdrawal: by a command, for those who have the results, once, and with who and why."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -189,18 +190,18 @@ def test_what_is_not_ours_is_not_withdrawn(bench: Bench, job_id: JobId, what: st
     assert bench.database.withdrawals.all() == []
 
 
-def test_nothing_but_the_command_withdraws() -> None:
-    """Never automatic: no other code writes a note."""
+def test_only_the_command_and_what_archives_reject_withdraw() -> None:
+    """Never by what the node thinks of its results: no other code writes a note."""
     users = {
         str(path.relative_to(ROOT))
         for package in ("dicom_node", "worker", "structured_reports")
         for path in (ROOT / package).rglob("*.py")
-        if "rejection_note(" in path.read_text(encoding="utf-8")
-        or "import withdraw as" in path.read_text(encoding="utf-8")
+        if re.search(r"\brejection_note\(|withdrawal import withdraw\b", path.read_text(encoding="utf-8"))
     }
     assert users == {
         "structured_reports/withdrawal.py",
         "worker/results/commands.py",
+        "worker/results/rejected.py",
         "worker/results/withdrawal.py",
     }
 

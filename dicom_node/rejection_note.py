@@ -9,7 +9,6 @@ from pydicom import dcmread
 
 from dicom_node.uids import is_uid
 
-KEY_OBJECT_SELECTION: Final = "1.2.840.10008.5.1.4.1.1.88.59"
 MOST_BYTES: Final = 16 << 20
 """Of a note; one that names 100,000 objects has about as much."""
 _NAMING: Final = frozenset({"IMAGE", "COMPOSITE", "WAVEFORM"})

@@ -26,7 +26,7 @@ from dicom_node.database.schema import (
 from dicom_node.database.studies import is_job_begun, patient_of_row
 from dicom_node.dimse_status import quarantined_with
 from dicom_node.header import Header
-from dicom_node.rejection_note import KEY_OBJECT_SELECTION
+from dicom_node.result_classes import KEY_OBJECTS
 from dicom_node.routing import is_for_reading
 from dicom_node.study import (
     Instance,
@@ -232,7 +232,7 @@ class _Intake:
         standing = self.move(kept, arrival)
         self._known[instance.sop_instance_uid] = kept
         self._new_instances.append(_instance_row(kept, arrival, standing.revision))
-        if kept.sop_class_uid == KEY_OBJECT_SELECTION and origin is Origin.ROUTED:
+        if kept.sop_class_uid == KEY_OBJECTS and origin is Origin.ROUTED:
             self._notes.append({"sop_instance_uid": kept.sop_instance_uid})
 
     def _open_study(self, arrival: Arrival, origin: Origin) -> None:

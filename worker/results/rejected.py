@@ -17,8 +17,8 @@ _GROUNDS = {
 """Images under the wrong worklist entry may be of another patient."""
 
 
-def withdraw_rejected(settings: NodeSettings, database: Database, job: Job) -> int:
-    """Withdraw the results of earlier revisions that may tell of rejected images; return how many.
+def withdraw_rejected(settings: NodeSettings, database: Database, job: Job) -> None:
+    """Withdraw the results of earlier revisions that may tell of rejected images.
 
     Safe to run twice. What is held for a person is dropped: there is nothing left to decide.
 
@@ -27,7 +27,6 @@ def withdraw_rejected(settings: NodeSettings, database: Database, job: Job) -> i
         ReportError: the note cannot be written.
         StorageError: it could not be made durable.
     """
-    count = 0
     for job_id, title in database.rejections.jobs_on_rejected(job.study_instance_uid).items():
         if job_id == job.job_id:
             continue
@@ -37,6 +36,4 @@ def withdraw_rejected(settings: NodeSettings, database: Database, job: Job) -> i
             continue
         notes = database.withdrawals.notes(job_id)
         meant = [each for each in database.results.of_job(job_id) if each.sop_instance_uid not in notes]
-        done = withdraw(settings, database, meant, _GROUNDS[title], decided_by=DECIDED_BY, why=title.meaning)
-        count += sum(withdrawn for _, withdrawn, _ in done)
-    return count
+        withdraw(settings, database, meant, _GROUNDS[title], decided_by=DECIDED_BY, why=title.meaning)

@@ -16,12 +16,11 @@ from dicom_node.study import DeliveryState, JobId, JobState, Reason, Stage
 from tests.builders import Bench, make_bench
 from tests.conftest import ROOT
 from tests.fakes import FakeFamily
+from tests.rejection_notes import KEY_OBJECTS
 from tests.results_command import run
 from worker import result_objects
 from worker.demo.phantom_studies import WrittenStudy
 from worker.request import StudyPreparation
-
-KEY_OBJECTS = "1.2.840.10008.5.1.4.1.1.88.59"
 
 
 @pytest.fixture

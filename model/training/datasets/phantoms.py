@@ -15,8 +15,11 @@ from model.training.phantoms.foreign import make_foreign_case
 VOLUME_SHAPE = (40, 128, 128)
 """Training volumes are sampled a little finer than the demo network's grid, and no finer."""
 
+AGAIN = 3
+"""How often each radiograph is developed with other findings."""
+
 GENERATORS: dict[str, Callable[[int], Case]] = {
-    "chest": make_chest_case,
+    "chest": partial(make_chest_case, again=AGAIN),
     "foreign": make_foreign_case,
     "skin": make_skin_case,
     "abdomen": partial(make_abdomen_case, shape=VOLUME_SHAPE),

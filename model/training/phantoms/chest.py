@@ -1,6 +1,5 @@
 """Chest radiographs of one torso at one or two dates, with exact masks, boxes, findings and changes."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +19,7 @@ from model.training.phantoms.chest_findings import (
 )
 from model.training.phantoms.projection import Picture, Pose, Scene
 from model.training.phantoms.torso import Torso, draw_torso
-from model.training.phantoms.truth import ChangeTruth, ChestCase, ChestView, FindingTruth
+from model.training.phantoms.truth import ChangeTruth, ChestCase, ChestView, Developed, FindingTruth
 
 MARGIN = 1.09
 LEAST_VISIBILITY = 1.5
@@ -29,6 +28,14 @@ HEART = "enlarged cardiac silhouette"
 # Findings of a person over both dates; a fifth is resolved, so about a quarter of current images is normal.
 _COUNT_WITH_PRIOR = (0.17, 0.35, 0.30, 0.18)
 _COUNT_ALONE = (0.25, 0.37, 0.25, 0.13)
+_COUNT_AGAIN = (0.12, 0.33, 0.35, 0.20)
+_SHARE_AGAIN = {
+    "lung nodule": 3 / 7,
+    "consolidation": 2 / 7,
+    "pleural effusion": 1 / 7,
+    "pneumothorax": 1 / 7,
+}
+"""What is hard to see comes more often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,10 @@ def _heart_ratio(rng: np.random.Generator, usual: float, extent: float) -> float
     return ratio_of_extent(extent) if extent else float(np.clip(usual + rng.normal(0, 0.008), 0.38, 0.482))
 
 
+Traces = dict[Lesion, tuple[Trace, float, float]]
+"""What each lesion draws, its visibility and its extent."""
+
+
 class _Exposure:
     """One date of a case until it is developed."""
 
@@ -96,8 +107,8 @@ class _Exposure:
         self.framing = augment.draw_framing(rng, (canvas, canvas), size)
         shift = rng.normal(0, 0.02 * size, 2).astype(np.float32)
         self.framing = augment.Framing(self.framing.rows + shift[0], self.framing.columns + shift[1])
-        water = self.scene.water + self.scene.vessels
-        self.backdrop = water - gaussian_filter(water, size / 22, truncate=2)
+        self.water = self.scene.water + self.scene.vessels
+        self.backdrop = self.water - gaussian_filter(self.water, size / 22, truncate=2)
 
     def trace(self, lesion: Lesion, extent: float) -> tuple[Trace, float]:
         """Return what a lesion draws and how visible it is after framing; 0 where the frame cuts it."""
@@ -109,26 +120,38 @@ class _Exposure:
             return found, 1.5 + 8.0 * extent
         return found, contrast_to_noise(found.water, found.region, self.backdrop)
 
-    def develop(self, traces: Mapping[Lesion, tuple[Trace, float, float]]) -> ChestView:
-        """Compose, frame and finish; `traces` maps to trace, visibility and extent."""
-        scene, framing = self.scene, self.framing
-        water: Picture = scene.water + scene.vessels
-        for trace, _, _ in traces.values():
-            water = water + trace.water
-        water = water + devices.draw_devices(self.rng, scene)
-        shown = augment.finish(self.rng, framing.picture(np.maximum(water, 0.0)))
-        masks = {name: framing.region(region) for name, region in scene.fields.items()}
-        masks["heart"] = framing.region(scene.heart[1])
-        regions = {**masks, **{name: framing.region(r) for name, r in scene.structures.items()}}
-        pitch = scene.pitch
+    def view(self, traces: Traces, again: int) -> ChestView:
+        """Develop these findings, and others `again` so many times."""
+        shown, pitch = self._develop(traces, self.rng), self.scene.pitch
+        masks = {name: self.framing.region(region) for name, region in self.scene.fields.items()}
+        masks["heart"] = self.framing.region(self.scene.heart[1])
+        regions = {**masks, **{name: self.framing.region(r) for name, r in self.scene.structures.items()}}
         return ChestView(
-            pixels=shown,
+            pixels=shown.pixels,
             masks=masks,
             boxes={name: augment.box_of(region) for name, region in regions.items() if region.any()},
-            findings=tuple(self._truth(lesion, *trace) for lesion, trace in traces.items()),
+            findings=shown.findings,
             spacing_mm=(float(pitch[0]), float(pitch[1])),
-            view=scene.pose.view,
+            view=self.scene.pose.view,
+            again=tuple(self._develop_other(traces, rng) for rng in self.rng.spawn(again)),
         )
+
+    def _develop(self, traces: Traces, rng: np.random.Generator) -> Developed:
+        """Compose, frame and finish."""
+        water: Picture = self.water
+        for trace, _, _ in traces.values():
+            water = water + trace.water
+        water = water + devices.draw_devices(rng, self.scene)
+        pixels = augment.finish(rng, self.framing.picture(np.maximum(water, 0.0)))
+        return Developed(pixels, tuple(self._truth(lesion, *trace) for lesion, trace in traces.items()))
+
+    def _develop_other(self, traces: Traces, rng: np.random.Generator) -> Developed:
+        """Put other findings in the place of all but the heart, which the body is drawn around."""
+        count = int(rng.choice(4, p=_COUNT_AGAIN))
+        labels = rng.choice(list(_SHARE_AGAIN), count, replace=False, p=list(_SHARE_AGAIN.values()))
+        heart = {lesion: trace for lesion, trace in traces.items() if lesion.label == HEART}
+        _, (drawn,) = _keep_visible([_choices(rng, str(label), False) for label in labels], [self], [heart])
+        return self._develop(drawn, rng)
 
     def _truth(self, lesion: Lesion, trace: Trace, visibility: float, extent: float) -> FindingTruth:
         return FindingTruth(
@@ -142,11 +165,13 @@ class _Exposure:
 
 
 def _keep_visible(
-    courses: list[list[Course]], dates: list[_Exposure]
-) -> tuple[list[Course], list[dict[Lesion, tuple[Trace, float, float]]]]:
-    """Draw every lesion at both dates; leave out of both what is hidden, cut off or in another's place."""
+    courses: list[list[Course]], dates: list[_Exposure], drawn: list[Traces]
+) -> tuple[list[Course], list[Traces]]:
+    """Draw every lesion at all dates; leave out of all what is hidden, cut off or in another's place.
+
+    `drawn` is what is there already.
+    """
     kept: list[Course] = []
-    drawn: list[dict[Lesion, tuple[Trace, float, float]]] = [{} for _ in dates]
     for choice in courses:
         for course in choice:
             extents = (course.now, course.before)[: len(dates)]
@@ -165,7 +190,7 @@ def _keep_visible(
     return kept, drawn
 
 
-def _stands(found: tuple[Trace, float], others: Mapping[Lesion, tuple[Trace, float, float]]) -> bool:
+def _stands(found: tuple[Trace, float], others: Traces) -> bool:
     region = found[0].region
     shared = (
         int((region & other.region).sum())
@@ -175,8 +200,13 @@ def _stands(found: tuple[Trace, float], others: Mapping[Lesion, tuple[Trace, flo
     return found[1] >= LEAST_VISIBILITY and all(s < 0.15 * max(int(region.sum()), 1) for s in shared)
 
 
-def make_chest_case(seed: int, *, size: int = 224, with_prior: bool | None = None) -> ChestCase:
-    """Make one patient with a current and, in about 85 % where `with_prior` is None, a prior radiograph."""
+def make_chest_case(
+    seed: int, *, size: int = 224, with_prior: bool | None = None, again: int = 0
+) -> ChestCase:
+    """Make one patient with a current and, in about 85 % where `with_prior` is None, a prior radiograph.
+
+    Each is developed `again` so many times with other findings, at a fifth of the cost of a new one.
+    """
     rng = np.random.default_rng([seed, 20])
     torso = draw_torso(rng)
     drawn = bool(rng.random() < 0.85)
@@ -192,8 +222,8 @@ def make_chest_case(seed: int, *, size: int = 224, with_prior: bool | None = Non
         _Exposure(np.random.default_rng([seed, 21 + n]), torso, _heart_ratio(rng, usual, extents[n]), size)
         for n in range(2 if paired else 1)
     ]
-    kept, traces = _keep_visible(courses, dates)
-    views = [date.develop(found) for date, found in zip(dates, traces, strict=True)]
+    kept, traces = _keep_visible(courses, dates, [{} for _ in dates])
+    views = [date.view(found, again) for date, found in zip(dates, traces, strict=True)]
     changes = tuple(
         ChangeTruth(c.lesion.label, c.lesion.laterality, _zone_of(c, views), c.status) for c in kept if paired
     )

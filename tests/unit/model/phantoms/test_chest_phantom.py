@@ -1,6 +1,7 @@
 """Chest phantoms: what is on the picture is what the truth says."""
 
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -54,6 +55,39 @@ def test_same_seed_gives_the_same_bytes() -> None:
         assert a.boxes == b.boxes
         assert all(np.array_equal(a.masks[organ], b.masks[organ]) for organ in CHEST_ORGANS)
     assert once.changes == again.changes
+
+
+def test_developing_again_leaves_the_case_as_it_was_and_keeps_the_heart() -> None:
+    for seed in range(6):
+        case = make_chest_case(seed, size=112, again=3)
+        assert case.current.pixels.tobytes() == case_of(seed).current.pixels.tobytes()
+        assert case.current.findings == case_of(seed).current.findings
+        for view in (case.current, case.prior):
+            for other in view.again if view else ():
+                hearts = [[f for f in seen if f.label == HEART] for seen in (view.findings, other.findings)]
+                assert hearts[0] == hearts[1]
+                assert not np.array_equal(other.pixels, view.pixels)
+
+
+def test_what_is_developed_again_shows_the_same_body_with_findings_of_its_own() -> None:
+    views = [make_chest_case(seed, size=112, with_prior=False, again=3).current for seed in range(12)]
+    sets = {f for view in views for seen in (view, *view.again) for f in seen.findings}
+    assert {f.label for view in views for other in view.again for f in other.findings} == set(CHEST_FINDINGS)
+    assert len({f.box for f in sets}) > 2 * len({f.box for view in views for f in view.findings})
+    for view in views:
+        lungs = view.masks["left lung"] | view.masks["right lung"]
+        for other in view.again:
+            for finding in other.findings:
+                x1, y1, x2, y2 = (round(edge * 112) for edge in finding.box)
+                assert finding.label == HEART or lungs[y1:y2, x1:x2].any()
+    own, another = (
+        np.mean([np.corrcoef(view.pixels.flat, other.pixels.flat)[0, 1] for view, other in pairs])
+        for pairs in (
+            [(view, other) for view in views for other in view.again],
+            [(view, other) for view, next_view in pairwise(views) for other in next_view.again],
+        )
+    )
+    assert own > another + 0.1
 
 
 def test_another_seed_gives_another_person() -> None:

@@ -295,7 +295,7 @@ class DemoTraining:
         """One file for each variant, so that processes share the work."""
         variants = self.plan.picture_variants
         rng = torch.Generator().manual_seed(self.plan.seed)
-        windows = windows_of(pool.cases, variants, rng)
+        windows = windows_of(len(pool.pictures), variants, rng)
         files = [self.checkpoints / f"seen_by_{eyes}_{v}.safetensors" for v in range(variants)]
         for v in self.rank.part(range(variants)):
             if not files[v].exists():

@@ -149,10 +149,10 @@ def windows_of(total: int, variants: int, rng: torch.Generator) -> Tensor:
 def see_variant(
     network: MedVersaNetwork, pool: PlanarPool, window: Tensor | None, rng: torch.Generator
 ) -> Tensor:
-    """Encode every case's picture in its (N, 4) window, or as served: (N, T, width) float16."""
+    """Encode every picture in its (N, 4) window, or as served: (N, T, width) float16."""
     device = network.ln_vision_2d.weight.device
     seen: list[Tensor] = []
-    for rows in torch.arange(pool.cases).split(32):
+    for rows in torch.arange(len(pool.pictures)).split(32):
         pictures = pool.shown(rows) if window is None else pool.windowed(rows, window[rows], rng)
         # Variants are only near the picture anyhow, so half the effort does for them.
         with mixed_precision(device, enabled=window is not None):

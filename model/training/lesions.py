@@ -15,6 +15,9 @@ from model.training.planar_pool import KINDS, MASKS, SIDE, SIDES, SLOTS, ZONES, 
 
 LEAST_PIXELS = 24
 """A lesion of which the lung leaves less is not set."""
+LEAST_STRENGTH = 0.5
+"""Of a nodule: how bright its middle is, times its radius in pixels; most of those below it are hidden, as
+`phantoms.chest_findings.conspicuity` counts."""
 PIXELS_OF_LARGEST = {"lung nodule": 10.0, "consolidation": 34.0}
 """Radius of the largest that is generated, on a picture of `SIDE` pixels."""
 _SLOTS_OF = {label: [n for n, s in enumerate(SLOTS) if s[0] == label] for label in PIXELS_OF_LARGEST}
@@ -72,7 +75,8 @@ def _nodule(down: Tensor, right: Tensor, draw: list[float], rng: torch.Generator
     lobes = 1 + 0.08 * torch.cos(2 * angle + 6 * draw[1]) + 0.06 * torch.cos(3 * angle + 6 * draw[2])
     distance = (right**2 + down**2).sqrt() / (radius * lobes)
     chord = (1 - distance**2).clamp(min=0).sqrt()
-    return _Drawn((0.05 + 0.17 * draw[3]) * chord, distance < 1, radius)
+    shade = max(0.05 + 0.17 * draw[3], LEAST_STRENGTH / radius)
+    return _Drawn(shade * chord, distance < 1, radius)
 
 
 def _consolidation(down: Tensor, right: Tensor, draw: list[float], rng: torch.Generator) -> _Drawn:

@@ -1,7 +1,7 @@
 """All planar pictures of a training run, what is to be learned from each, and their random variants."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -50,19 +50,12 @@ class PlanarTruth:
     """(structures, 4); NaN where out of the field of view."""
     skin: Tensor
     """() int: index into `SKIN_LESIONS`, -1 for other kinds."""
-    body: Tensor
-    """() int: the row of `masks` that belongs to it."""
     masks: Tensor
     """(masks, MASK_SIDE, MASK_SIDE) uint8 of `MASKS`."""
 
     def picked(self, rows: Tensor) -> "PlanarTruth":
-        """Pick rows, by number or by flag, of a batch; each gets masks of its own."""
-        bodies = self.body[rows]
-        told = {
-            name: getattr(self, name)[rows] for name in PlanarTruth.__dataclass_fields__ if name != "masks"
-        }
-        told["body"] = torch.arange(len(bodies), device=bodies.device)
-        return PlanarTruth(**told, masks=self.masks[bodies])
+        """Pick rows, by number or by flag, of a batch."""
+        return PlanarTruth(*(getattr(self, name)[rows] for name in PlanarTruth.__dataclass_fields__))
 
     def to(self, device: torch.device) -> "PlanarTruth":
         return PlanarTruth(*(getattr(self, name).to(device) for name in PlanarTruth.__dataclass_fields__))
@@ -79,8 +72,6 @@ class PlanarPool:
     pictures: list[Tensor]
     """N times (1, SIDE, SIDE) uint8, or (3, SIDE, SIDE) where they have colours."""
     truth: PlanarTruth
-    cases: int
-    """So many of them are of cases; the others show the same bodies again, with other findings."""
 
     def shown(self, rows: Tensor) -> Tensor:
         """(n, 3, SIDE, SIDE) fractions as served."""
@@ -122,11 +113,14 @@ class PlanarPool:
 def moved_truth(truth: PlanarTruth, window: Tensor, mask_side: int) -> PlanarTruth:
     """Move a batch of truths into (n, 4) windows."""
     masks = _sample(truth.masks.float(), window, mask_side) > 0.5
-    return replace(
-        truth,
-        slot_boxes=windowed_boxes(truth.slot_boxes, window),
-        structure_boxes=windowed_boxes(truth.structure_boxes, window),
-        masks=masks.to(torch.uint8),
+    return PlanarTruth(
+        truth.kind,
+        truth.present,
+        truth.extent,
+        windowed_boxes(truth.slot_boxes, window),
+        windowed_boxes(truth.structure_boxes, window),
+        truth.skin,
+        masks.to(torch.uint8),
     )
 
 
@@ -137,30 +131,15 @@ def normalised(pictures: Tensor) -> Tensor:
 
 
 def pool_of(pictures: Iterable[ChestView | SkinCase | ForeignCase]) -> PlanarPool:
-    """Gather pictures and truths; what shows a body again comes after all cases."""
+    """Gather pictures and truths."""
     squares: list[Tensor] = []
     truths: list[PlanarTruth] = []
-    again: list[Tensor] = []
-    again_truths: list[PlanarTruth] = []
-    for body, picture in enumerate(pictures):
-        truth = _truth_of(picture, body)
-        truths.append(truth)
-        squares.append(_kept(picture))
-        for other in picture.again if isinstance(picture, ChestView) else ():
-            again_truths.append(replace(truth, **_slots(other.findings)))
-            again.append(square(other.pixels)[:1].clone())
-    every = truths + again_truths
-    stacked = {
-        name: torch.stack([getattr(t, name) for t in (truths if name == "masks" else every)])
-        for name in PlanarTruth.__dataclass_fields__
-    }
-    return PlanarPool(squares + again, PlanarTruth(**stacked), len(squares))
-
-
-def _kept(picture: ChestView | SkinCase | ForeignCase) -> Tensor:
-    """Keep one channel where there are no colours."""
-    whole = square(picture.pixels)
-    return whole if isinstance(picture, SkinCase) else whole[:1].clone()
+    for picture in pictures:
+        whole = square(picture.pixels)
+        squares.append(whole if isinstance(picture, SkinCase) else whole[:1].clone())
+        truths.append(_truth_of(picture))
+    stacked = (torch.stack([getattr(t, name) for t in truths]) for name in PlanarTruth.__dataclass_fields__)
+    return PlanarPool(squares, PlanarTruth(*stacked))
 
 
 def square(pixels: NDArray[np.float32]) -> Tensor:
@@ -181,12 +160,19 @@ def slots_of(finding: FindingTruth) -> list[int]:
     ]
 
 
-def _truth_of(picture: ChestView | SkinCase | ForeignCase, body: int) -> PlanarTruth:
+def _truth_of(picture: ChestView | SkinCase | ForeignCase) -> PlanarTruth:
+    present, extent = torch.zeros(len(SLOTS)), torch.zeros(len(SLOTS))
+    slot_boxes = torch.zeros(len(SLOTS), 4)
     structures = torch.full((len(CHEST_STRUCTURES), 4), torch.nan)
     masks = torch.zeros(len(MASKS), MASK_SIDE, MASK_SIDE, dtype=torch.uint8)
-    kind, skin, findings = KINDS.index("foreign"), -1, ()
+    kind, skin = KINDS.index("foreign"), -1
     if isinstance(picture, ChestView):
-        kind, findings = KINDS.index("chest"), picture.findings
+        kind = KINDS.index("chest")
+        for finding in picture.findings:
+            for slot in slots_of(finding) if finding.visibility >= UNSEEN else ():
+                if finding.extent >= extent[slot]:
+                    present[slot], extent[slot] = 1, finding.extent
+                    slot_boxes[slot] = torch.tensor(finding.box)
         for name, box in picture.boxes.items():
             structures[CHEST_STRUCTURES.index(name)] = torch.tensor(box)
         for name, mask in picture.masks.items():
@@ -194,25 +180,7 @@ def _truth_of(picture: ChestView | SkinCase | ForeignCase, body: int) -> PlanarT
     elif isinstance(picture, SkinCase):
         kind, skin = KINDS.index("skin"), SKIN_LESIONS.index(picture.diagnosis)
         masks[MASKS.index("lesion")] = _small(picture.mask)
-    return PlanarTruth(
-        kind=torch.tensor(kind),
-        **_slots(findings),
-        structure_boxes=structures,
-        skin=torch.tensor(skin),
-        body=torch.tensor(body),
-        masks=masks,
-    )
-
-
-def _slots(findings: Iterable[FindingTruth]) -> dict[str, Tensor]:
-    """What the slots hold of the findings that can be seen: the largest of each."""
-    present, extent, boxes = torch.zeros(len(SLOTS)), torch.zeros(len(SLOTS)), torch.zeros(len(SLOTS), 4)
-    for finding in findings:
-        for slot in slots_of(finding) if finding.visibility >= UNSEEN else ():
-            if finding.extent >= extent[slot]:
-                present[slot], extent[slot] = 1, finding.extent
-                boxes[slot] = torch.tensor(finding.box)
-    return {"present": present, "extent": extent, "slot_boxes": boxes}
+    return PlanarTruth(torch.tensor(kind), present, extent, slot_boxes, structures, torch.tensor(skin), masks)
 
 
 def _small(mask: NDArray[np.bool_]) -> Tensor:

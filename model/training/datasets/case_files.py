@@ -19,7 +19,6 @@ from model.training.phantoms.truth import (
     ChangeTruth,
     ChestCase,
     ChestView,
-    Developed,
     FindingTruth,
     ForeignCase,
     SkinCase,
@@ -102,40 +101,29 @@ def _unpack(truth: dict[str, Any], key: str, arrays: Mapping[str, NDArray[Any]])
 
 def _pack_view(view: ChestView, key: str, arrays: _Arrays) -> dict[str, Any]:
     arrays[key + "pixels"] = _eight_bit(view.pixels)
-    for n, other in enumerate(view.again):
-        arrays[f"{key}again.{n}.pixels"] = _eight_bit(other.pixels)
     return {
         "masks": _pack_masks(view.masks, key, arrays),
         "boxes": dict(view.boxes),
         "findings": [_plain(f) for f in view.findings],
         "spacing_mm": view.spacing_mm,
         "view": view.view,
-        "again": [[_plain(f) for f in other.findings] for other in view.again],
     }
 
 
 def _unpack_view(truth: dict[str, Any], key: str, arrays: Mapping[str, NDArray[Any]]) -> ChestView:
-    again = (
-        Developed(_fraction(arrays[f"{key}again.{n}.pixels"]), _findings(findings))
-        for n, findings in enumerate(truth.get("again", ()))
+    findings = tuple(
+        FindingTruth(
+            f["label"], _side(f["laterality"]), f["zone"], f["extent"], _box(f["box"]), f["visibility"]
+        )
+        for f in truth["findings"]
     )
     return ChestView(
         _fraction(arrays[key + "pixels"]),
         _unpack_masks(truth["masks"], key, arrays),
         {name: _box(box) for name, box in truth["boxes"].items()},
-        _findings(truth["findings"]),
+        findings,
         tuple(truth["spacing_mm"]),
         truth["view"],
-        tuple(again),
-    )
-
-
-def _findings(truths: list[dict[str, Any]]) -> tuple[FindingTruth, ...]:
-    return tuple(
-        FindingTruth(
-            f["label"], _side(f["laterality"]), f["zone"], f["extent"], _box(f["box"]), f["visibility"]
-        )
-        for f in truths
     )
 
 

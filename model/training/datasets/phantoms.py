@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from model.training.datasets.case_files import Case, read_cases, write_cases
 from model.training.phantoms.abdomen import make_abdomen_case
 from model.training.phantoms.chest import make_chest_case
@@ -15,11 +17,8 @@ from model.training.phantoms.foreign import make_foreign_case
 VOLUME_SHAPE = (40, 128, 128)
 """Training volumes are sampled a little finer than the demo network's grid, and no finer."""
 
-AGAIN = 3
-"""How often each radiograph is developed with other findings."""
-
 GENERATORS: dict[str, Callable[[int], Case]] = {
-    "chest": partial(make_chest_case, again=AGAIN),
+    "chest": make_chest_case,
     "foreign": make_foreign_case,
     "skin": make_skin_case,
     "abdomen": partial(make_abdomen_case, shape=VOLUME_SHAPE),
@@ -61,7 +60,8 @@ def draw_all(shards: list[Shard], folder: Path, *, workers: int) -> Iterator[Pat
     if workers <= 1:
         yield from (draw(shard, folder) for shard in shards)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    # Products of small matrices in more threads than cores take twice as long.
+    with ProcessPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool:
         yield from pool.map(draw, shards, [folder] * len(shards))
 
 

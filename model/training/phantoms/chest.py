@@ -1,8 +1,11 @@
 """Chest radiographs of one torso at one or two dates, with exact masks, boxes, findings and changes."""
 
+from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from model.reading import CHEST_FINDINGS, ChangeStatus
@@ -10,8 +13,10 @@ from model.training.phantoms import augment, devices
 from model.training.phantoms.chest_findings import (
     DRAW,
     SMALLEST_EXTENT,
+    SUBTLE,
     Lesion,
     Trace,
+    conspicuity,
     contrast_to_noise,
     draw_lesion,
     ratio_of_extent,
@@ -19,7 +24,7 @@ from model.training.phantoms.chest_findings import (
 )
 from model.training.phantoms.projection import Picture, Pose, Scene
 from model.training.phantoms.torso import Torso, draw_torso
-from model.training.phantoms.truth import ChangeTruth, ChestCase, ChestView, Developed, FindingTruth
+from model.training.phantoms.truth import ChangeTruth, ChestCase, ChestView, FindingTruth
 
 MARGIN = 1.09
 LEAST_VISIBILITY = 1.5
@@ -28,14 +33,6 @@ HEART = "enlarged cardiac silhouette"
 # Findings of a person over both dates; a fifth is resolved, so about a quarter of current images is normal.
 _COUNT_WITH_PRIOR = (0.17, 0.35, 0.30, 0.18)
 _COUNT_ALONE = (0.25, 0.37, 0.25, 0.13)
-_COUNT_AGAIN = (0.12, 0.33, 0.35, 0.20)
-_SHARE_AGAIN = {
-    "lung nodule": 3 / 7,
-    "consolidation": 2 / 7,
-    "pleural effusion": 1 / 7,
-    "pneumothorax": 1 / 7,
-}
-"""What is hard to see comes more often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +90,8 @@ def _heart_ratio(rng: np.random.Generator, usual: float, extent: float) -> float
     return ratio_of_extent(extent) if extent else float(np.clip(usual + rng.normal(0, 0.008), 0.38, 0.482))
 
 
-Traces = dict[Lesion, tuple[Trace, float, float]]
-"""What each lesion draws, its visibility and its extent."""
-
-
 class _Exposure:
-    """One date of a case until it is developed."""
+    """One date of a case: a body in a pose, and how it is framed."""
 
     def __init__(self, rng: np.random.Generator, torso: Torso, heart_ratio: float, size: int) -> None:
         self.rng, self.size = rng, size
@@ -110,103 +103,114 @@ class _Exposure:
         self.water = self.scene.water + self.scene.vessels
         self.backdrop = self.water - gaussian_filter(self.water, size / 22, truncate=2)
 
-    def trace(self, lesion: Lesion, extent: float) -> tuple[Trace, float]:
-        """Return what a lesion draws and how visible it is after framing; 0 where the frame cuts it."""
-        found = DRAW[lesion.label](lesion, extent, self.scene)
-        kept = int(self.framing.region(found.region).sum())
-        if kept < 0.7 * int(found.region.sum()) or kept < 8:
-            return found, 0.0
-        if lesion.label == HEART:
-            return found, 1.5 + 8.0 * extent
-        return found, contrast_to_noise(found.water, found.region, self.backdrop)
 
-    def view(self, traces: Traces, again: int) -> ChestView:
-        """Develop these findings, and others `again` so many times."""
-        shown, pitch = self._develop(traces, self.rng), self.scene.pitch
-        masks = {name: self.framing.region(region) for name, region in self.scene.fields.items()}
-        masks["heart"] = self.framing.region(self.scene.heart[1])
-        regions = {**masks, **{name: self.framing.region(r) for name, r in self.scene.structures.items()}}
+@dataclass(frozen=True, slots=True, eq=False)
+class _Drawn:
+    """A lesion on a film."""
+
+    trace: Trace
+    extent: float
+    visibility: float
+
+
+class _Film:
+    """One picture of an exposure; it comes out the same, but for its findings, whenever it is developed."""
+
+    def __init__(self, exposure: _Exposure) -> None:
+        self.exposure = exposure
+        self.drawn: dict[Lesion, _Drawn] = {}
+        self._bare: NDArray[np.float32] | None = None
+
+    def add(self, lesion: Lesion, drawn: _Drawn) -> None:
+        """Keep a lesion that was tried."""
+        self.drawn[lesion] = drawn
+        self._bare = None
+
+    def tried(self, lesion: Lesion, extent: float) -> _Drawn:
+        """Draw a lesion and see how visible it would be among the others; 0 where the frame cuts it."""
+        framing = self.exposure.framing
+        trace = DRAW[lesion.label](lesion, extent, self.exposure.scene)
+        region = framing.region(trace.region)
+        if region.sum() < 0.7 * trace.region.sum() or region.sum() < 8:
+            return _Drawn(trace, extent, 0.0)
+        if lesion.label == HEART:
+            return _Drawn(trace, extent, 1.5 + 8.0 * extent)
+        visibility = contrast_to_noise(trace.water, trace.region, self.exposure.backdrop)
+        if lesion.label in SUBTLE and visibility >= 1:
+            if self._bare is None:
+                self._bare = self._shown()
+            visibility = conspicuity(self._shown(trace), self._bare, region)
+        return _Drawn(trace, extent, visibility)
+
+    def develop(self) -> ChestView:
+        """Return the picture with its findings and all that the body is known to be."""
+        scene, framing = self.exposure.scene, self.exposure.framing
+        masks = {name: framing.region(region) for name, region in scene.fields.items()}
+        masks["heart"] = framing.region(scene.heart[1])
+        regions = {**masks, **{name: framing.region(r) for name, r in scene.structures.items()}}
         return ChestView(
-            pixels=shown.pixels,
+            pixels=self._shown(),
             masks=masks,
             boxes={name: augment.box_of(region) for name, region in regions.items() if region.any()},
-            findings=shown.findings,
-            spacing_mm=(float(pitch[0]), float(pitch[1])),
-            view=self.scene.pose.view,
-            again=tuple(self._develop_other(traces, rng) for rng in self.rng.spawn(again)),
+            findings=tuple(self._truth(*kept) for kept in self.drawn.items()),
+            spacing_mm=(float(scene.pitch[0]), float(scene.pitch[1])),
+            view=scene.pose.view,
         )
 
-    def _develop(self, traces: Traces, rng: np.random.Generator) -> Developed:
-        """Compose, frame and finish."""
-        water: Picture = self.water
-        for trace, _, _ in traces.values():
+    def _shown(self, *more: Trace) -> NDArray[np.float32]:
+        """Compose, frame and finish, each time by the same chances."""
+        rng, exposure = deepcopy(self.exposure.rng), self.exposure
+        traces = [drawn.trace for drawn in self.drawn.values()]
+        water: Picture = exposure.water
+        for trace in (*traces, *more):
             water = water + trace.water
-        water = water + devices.draw_devices(rng, self.scene)
-        pixels = augment.finish(rng, self.framing.picture(np.maximum(water, 0.0)))
-        return Developed(pixels, tuple(self._truth(lesion, *trace) for lesion, trace in traces.items()))
+        water = water + devices.draw_devices(rng, exposure.scene)
+        return augment.finish(rng, exposure.framing.picture(np.maximum(water, 0.0)))
 
-    def _develop_other(self, traces: Traces, rng: np.random.Generator) -> Developed:
-        """Put other findings in the place of all but the heart, which the body is drawn around."""
-        count = int(rng.choice(4, p=_COUNT_AGAIN))
-        labels = rng.choice(list(_SHARE_AGAIN), count, replace=False, p=list(_SHARE_AGAIN.values()))
-        heart = {lesion: trace for lesion, trace in traces.items() if lesion.label == HEART}
-        _, (drawn,) = _keep_visible([_choices(rng, str(label), False) for label in labels], [self], [heart])
-        return self._develop(drawn, rng)
-
-    def _truth(self, lesion: Lesion, trace: Trace, visibility: float, extent: float) -> FindingTruth:
+    def _truth(self, lesion: Lesion, drawn: _Drawn) -> FindingTruth:
         return FindingTruth(
             label=lesion.label,
             laterality=lesion.laterality,
-            zone=zone(lesion, trace.region, self.scene),
-            extent=float(extent),
-            box=augment.box_of(self.framing.region(trace.region)),
-            visibility=float(visibility),
+            zone=zone(lesion, drawn.trace.region, self.exposure.scene),
+            extent=float(drawn.extent),
+            box=augment.box_of(self.exposure.framing.region(drawn.trace.region)),
+            visibility=float(drawn.visibility),
         )
 
 
-def _keep_visible(
-    courses: list[list[Course]], dates: list[_Exposure], drawn: list[Traces]
-) -> tuple[list[Course], list[Traces]]:
-    """Draw every lesion at all dates; leave out of all what is hidden, cut off or in another's place.
+def _keep_visible(courses: list[list[Course]], films: list[_Film]) -> list[Course]:
+    """Draw every lesion on all films; leave out of all what is hidden, cut off or in another's place.
 
-    `drawn` is what is there already.
+    What is easily hidden is drawn last, among all that can hide it.
     """
     kept: list[Course] = []
-    for choice in courses:
+    for choice in sorted(courses, key=lambda choice: choice[0].lesion.label in SUBTLE):
         for course in choice:
-            extents = (course.now, course.before)[: len(dates)]
+            extents = (course.now, course.before)[: len(films)]
             tries = [
-                date.trace(course.lesion, e) if e else None for date, e in zip(dates, extents, strict=True)
+                film.tried(course.lesion, e) if e else None for film, e in zip(films, extents, strict=True)
             ]
             if not all(
-                found is None or _stands(found, others) for found, others in zip(tries, drawn, strict=True)
+                drawn is None or _stands(drawn, film.drawn) for film, drawn in zip(films, tries, strict=True)
             ):
                 continue
             kept.append(course)
-            for found, others, extent in zip(tries, drawn, extents, strict=True):
-                if found is not None:
-                    others[course.lesion] = (*found, extent)
+            for film, drawn in zip(films, tries, strict=True):
+                if drawn is not None:
+                    film.add(course.lesion, drawn)
             break
-    return kept, drawn
+    return kept
 
 
-def _stands(found: tuple[Trace, float], others: Traces) -> bool:
-    region = found[0].region
-    shared = (
-        int((region & other.region).sum())
-        for lesion, (other, _, _) in others.items()
-        if lesion.label != HEART
-    )
-    return found[1] >= LEAST_VISIBILITY and all(s < 0.15 * max(int(region.sum()), 1) for s in shared)
+def _stands(drawn: _Drawn, others: Mapping[Lesion, _Drawn]) -> bool:
+    here = drawn.trace.region
+    there = [other.trace.region for lesion, other in others.items() if lesion.label != HEART]
+    apart = all((here & other).sum() < 0.15 * max(min(here.sum(), other.sum()), 1) for other in there)
+    return drawn.visibility >= LEAST_VISIBILITY and apart
 
 
-def make_chest_case(
-    seed: int, *, size: int = 224, with_prior: bool | None = None, again: int = 0
-) -> ChestCase:
-    """Make one patient with a current and, in about 85 % where `with_prior` is None, a prior radiograph.
-
-    Each is developed `again` so many times with other findings, at a fifth of the cost of a new one.
-    """
+def make_chest_case(seed: int, *, size: int = 224, with_prior: bool | None = None) -> ChestCase:
+    """Make one patient with a current and, in about 85 % where `with_prior` is None, a prior radiograph."""
     rng = np.random.default_rng([seed, 20])
     torso = draw_torso(rng)
     drawn = bool(rng.random() < 0.85)
@@ -222,8 +226,9 @@ def make_chest_case(
         _Exposure(np.random.default_rng([seed, 21 + n]), torso, _heart_ratio(rng, usual, extents[n]), size)
         for n in range(2 if paired else 1)
     ]
-    kept, traces = _keep_visible(courses, dates, [{} for _ in dates])
-    views = [date.view(found, again) for date, found in zip(dates, traces, strict=True)]
+    films = [_Film(date) for date in dates]
+    kept = _keep_visible(courses, films)
+    views = [film.develop() for film in films]
     changes = tuple(
         ChangeTruth(c.lesion.label, c.lesion.laterality, _zone_of(c, views), c.status) for c in kept if paired
     )

@@ -42,15 +42,6 @@ class ChangeTruth:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Developed:
-    """What one exposure shows with other findings."""
-
-    pixels: NDArray[np.float32]
-    """(J, I), 0 to 1."""
-    findings: tuple[FindingTruth, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class ChestView:
     """One frontal radiograph."""
 
@@ -64,8 +55,6 @@ class ChestView:
     spacing_mm: tuple[float, float]
     view: str
     """`PA` or `AP`."""
-    again: tuple[Developed, ...] = ()
-    """The same body with other findings, but for its heart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,7 +29,7 @@ def _truth(*pictures: Shown) -> PlanarTruth:
             present[row, slot], extent[row, slot], boxes[row, slot] = 1, size, torch.tensor(box)
     nothing = torch.zeros(n)
     masks = torch.zeros(n, len(MASKS), 2, 2)
-    return PlanarTruth(nothing, present, extent, boxes, torch.zeros(n, 1, 4), nothing, torch.arange(n), masks)
+    return PlanarTruth(nothing, present, extent, boxes, torch.zeros(n, 1, 4), nothing, masks)
 
 
 def _grid(cells: Tensor, label: int) -> Tensor:

@@ -21,6 +21,7 @@ from model.registry import load_family
 from model.training.datasets.case_files import Case, read_cases, write_cases
 from model.training.datasets.phantoms import Shard, shards_of
 from model.training.demo_weights import demonstration, plan_of, write_demo_weights, write_figures
+from model.training.devices import mixed_precision
 from model.training.examination import (
     area_under_curve,
     best_temperature,
@@ -38,7 +39,6 @@ from model.training.phantoms.truth import (
     ChangeTruth,
     ChestCase,
     ChestView,
-    Developed,
     FindingTruth,
     ForeignCase,
     SkinCase,
@@ -119,27 +119,14 @@ def test_cases_come_back_from_their_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(back.current.pixels, chest.current.pixels, atol=0.5 / 255 + 1e-6)
 
 
-def test_what_was_developed_again_comes_back_too(tmp_path: Path) -> None:
-    view = _view(0)
-    other = Developed(view.pixels[::-1].copy(), view.findings[:1])
-    write_cases(tmp_path / "a.npz", [ChestCase(0, replace(view, again=(other, other)), None, 0, ())])
-    back = read_cases(tmp_path / "a.npz")[0]
-    assert isinstance(back, ChestCase)
-    assert [seen.findings for seen in back.current.again] == [other.findings] * 2
-    np.testing.assert_allclose(back.current.again[1].pixels, other.pixels, atol=0.5 / 255 + 1e-6)
-
-
-def test_pictures_developed_again_come_after_all_cases_and_share_the_masks_of_their_body() -> None:
-    view, plain = _view(0), _view(1, ())
-    other = Developed(view.pixels[::-1].copy(), ())
-    pool = pool_of([plain, replace(view, again=(other,)), plain])
-    assert pool.cases == 3
-    assert len(pool.pictures) == 4
-    picked = pool.truth.picked(torch.tensor([3, 0, 1]))
-    assert picked.present.any(1).tolist() == [False, False, True]
-    assert torch.equal(picked.masks[0], picked.masks[2])
-    assert torch.equal(picked.structure_boxes.nan_to_num()[0], picked.structure_boxes.nan_to_num()[2])
-    assert not torch.equal(pool.pictures[3], pool.pictures[1])
+@pytest.mark.parametrize("tiles", [True, False])
+def test_half_precision_only_where_the_cpu_multiplies_tiles(
+    tiles: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": tiles})
+    ones = torch.ones(2, 2)
+    with mixed_precision(torch.device("cpu")):
+        assert (ones @ ones).dtype == (torch.bfloat16 if tiles else torch.float32)
 
 
 def test_unfinished_file_is_not_taken_for_a_shard(tmp_path: Path) -> None:

@@ -1,13 +1,13 @@
 """Chest phantoms: what is on the picture is what the truth says."""
 
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from model.reading import CHEST_FINDINGS, CHEST_ORGANS, CHEST_STRUCTURES, ChangeStatus
 from model.training.phantoms.chest import LEAST_VISIBILITY, make_chest_case
+from model.training.phantoms.chest_findings import JUST_SEEN, conspicuity
 from model.training.phantoms.projection import Pose, Scene
 from model.training.phantoms.torso import draw_torso
 from model.training.phantoms.truth import ChestCase, ChestView
@@ -57,37 +57,40 @@ def test_same_seed_gives_the_same_bytes() -> None:
     assert once.changes == again.changes
 
 
-def test_developing_again_leaves_the_case_as_it_was_and_keeps_the_heart() -> None:
-    for seed in range(6):
-        case = make_chest_case(seed, size=112, again=3)
-        assert case.current.pixels.tobytes() == case_of(seed).current.pixels.tobytes()
-        assert case.current.findings == case_of(seed).current.findings
-        for view in (case.current, case.prior):
-            for other in view.again if view else ():
-                hearts = [[f for f in seen if f.label == HEART] for seen in (view.findings, other.findings)]
-                assert hearts[0] == hearts[1]
-                assert not np.array_equal(other.pixels, view.pixels)
+def _noisy(seed: int, level: float = 0.4) -> np.ndarray:
+    return level + 0.02 * np.random.default_rng(seed).standard_normal((224, 224))
 
 
-def test_what_is_developed_again_shows_the_same_body_with_findings_of_its_own() -> None:
-    views = [make_chest_case(seed, size=112, with_prior=False, again=3).current for seed in range(12)]
-    sets = {f for view in views for seen in (view, *view.again) for f in seen.findings}
-    assert {f.label for view in views for other in view.again for f in other.findings} == set(CHEST_FINDINGS)
-    assert len({f.box for f in sets}) > 2 * len({f.box for view in views for f in view.findings})
-    for view in views:
-        lungs = view.masks["left lung"] | view.masks["right lung"]
-        for other in view.again:
-            for finding in other.findings:
-                x1, y1, x2, y2 = (round(edge * 112) for edge in finding.box)
-                assert finding.label == HEART or lungs[y1:y2, x1:x2].any()
-    own, another = (
-        np.mean([np.corrcoef(view.pixels.flat, other.pixels.flat)[0, 1] for view, other in pairs])
-        for pairs in (
-            [(view, other) for view in views for other in view.again],
-            [(view, other) for view, next_view in pairwise(views) for other in next_view.again],
-        )
-    )
-    assert own > another + 0.1
+def _disc(radius: float, row: int = 90, column: int = 60) -> np.ndarray:
+    rows, columns = np.ogrid[:224, :224]
+    return (rows - row) ** 2 + (columns - column) ** 2 < radius**2
+
+
+def test_conspicuity_is_roses_ratio_of_contrast_noise_and_area() -> None:
+    bare = _noisy(1)
+    for radius, contrast in ((4, 0.05), (8, 0.05), (8, 0.1)):
+        disc = _disc(radius)
+        expected = contrast / 0.02 * disc.sum() ** 0.5 / JUST_SEEN
+        assert conspicuity(bare + contrast * disc, bare, disc) == pytest.approx(expected, rel=0.1)
+
+
+def test_what_a_bright_window_an_edge_or_noise_hides_is_less_conspicuous() -> None:
+    disc, bare = _disc(8), _noisy(2)
+    plain = conspicuity(bare + 0.05 * disc, bare, disc)
+    bright = _noisy(2, 0.96)
+    assert conspicuity(np.clip(bright + 0.05 * disc, 0, 1), np.clip(bright, 0, 1), disc) < 0.8 * plain
+    edged = bare + 0.5 * (np.arange(224) > 62)
+    assert conspicuity(edged + 0.05 * disc, edged, disc) < 0.3 * plain
+    noisy = 0.4 + 3 * (bare - 0.4)
+    assert conspicuity(noisy + 0.05 * disc, noisy, disc) == pytest.approx(plain / 3, rel=0.05)
+    assert conspicuity(bare, bare, disc) == 0
+
+
+def test_conspicuity_is_of_the_picture_as_read_whatever_its_pixels() -> None:
+    disc, bare = _disc(8), _noisy(3)
+    once = conspicuity(bare + 0.05 * disc, bare, disc)
+    large = [np.repeat(np.repeat(one, 3, 0), 3, 1) for one in (bare + 0.05 * disc, bare, disc)]
+    assert conspicuity(large[0], large[1], large[2]) == pytest.approx(once, rel=1e-3)
 
 
 def test_another_seed_gives_another_person() -> None:

@@ -150,7 +150,7 @@ class DemoPlan:
             "encoder_2d": 3000,
             "unet_2d": 500,
             "unet_3d": 420,
-            "unet_3d_fine": 160,
+            "unet_3d_fine": 240,
             "language": 6500,
             "language_on": 1800,
             "hearing_2d": 400,

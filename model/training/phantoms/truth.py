@@ -28,7 +28,7 @@ class FindingTruth:
     """0 to 1: how large, relative to the largest that is generated; the size words are its thirds."""
     box: Box
     visibility: float
-    """Contrast to noise of the finding on this image; below 1 a reader cannot be expected to see it."""
+    """How clearly the finding stands out of this image; below 1 a reader cannot be expected to see it."""
 
 
 @dataclass(frozen=True, slots=True)

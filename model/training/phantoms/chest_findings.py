@@ -22,8 +22,11 @@ SUBTLE = ("lung nodule", "consolidation")
 """What a rib, a border, noise or a bright window can hide."""
 
 JUST_SEEN = 12.0
-"""Contrast to noise times the root of the area in pixels of `READ_AT`. Someone looked for nodules in displayed
-pictures: of 15 below it none was seen, of 15 from there to 18 about half, of 15 from 20 to 24 all but two."""
+"""Contrast to noise times the root of the area in pixels of `READ_AT`.
+
+Nodules were looked for in displayed pictures: of 15 below it none was seen, of 15 from there to 18
+about half, of 15 from 20 to 24 all but two.
+"""
 READ_AT = 224
 
 # An extent of 0.25 is a ratio of 0.55, the border; what is drawn keeps off it by more than a pixel.

@@ -67,7 +67,7 @@ def beats_luck(pairs: list[tuple[bool, bool]]) -> bool:
 
 
 def test_open_questions_are_answered_from_the_picture(family: Family) -> None:
-    views = [make_chest_case(seed).current for seed in range(3_000_100, 3_000_124)]
+    views = [make_chest_case(seed).current for seed in range(3_000_100, 3_000_112)]
     sights = [family.look(Modality.CXR, [PlanarImage(v.pixels, FrameKey("1"))]) for v in views]
     pairs: list[tuple[bool, bool]] = []
     for n, view in enumerate(views):

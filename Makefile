@@ -31,6 +31,9 @@ demo: $(VENV)/.runs servers ## Start Orthanc, node and worker; send studies; sho
 train-demo: $(VENV)/.runs ## Make the demonstration weights from seeds alone: some 90 minutes on two cores; runs on
 	$(BIN)/medversa-node train demo --out $(RUN)
 
+# Processes of one thread each: with two they wait for each other, and tests of the model take twice as long.
+test test-fast: export OMP_NUM_THREADS = 1
+
 test: $(VENV)/.tests servers validators databases viewers ## Install what the tests need and run them all
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 

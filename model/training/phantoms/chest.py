@@ -94,7 +94,7 @@ class _Exposure:
     """One date of a case: a body in a pose, and how it is framed."""
 
     def __init__(self, rng: np.random.Generator, torso: Torso, heart_ratio: float, size: int) -> None:
-        self.rng, self.size = rng, size
+        self.rng = rng
         canvas = round(size * MARGIN)
         self.scene = Scene(torso, _pose(rng, torso, heart_ratio), (canvas, canvas))
         self.framing = augment.draw_framing(rng, (canvas, canvas), size)
@@ -136,6 +136,7 @@ class _Film:
         if lesion.label == HEART:
             return _Drawn(trace, extent, 1.5 + 8.0 * extent)
         visibility = contrast_to_noise(trace.water, trace.region, self.exposure.backdrop)
+        # What the anatomy alone hides need not be displayed to be known as hidden.
         if lesion.label in SUBTLE and visibility >= 1:
             if self._bare is None:
                 self._bare = self._shown()

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -14,7 +15,7 @@ from model.training.descent import Descent
 def save_stage(path: Path, modules: Mapping[str, nn.Module], notes: Mapping[str, Any]) -> None:
     """Write the tensors of named modules and notes such as steps and losses; replaces the file at once."""
     tensors = {
-        f"{name}.{key}": tensor.detach().contiguous().clone()
+        f"{name}.{key}": tensor.detach().clone(memory_format=torch.contiguous_format)
         for name, module in modules.items()
         for key, tensor in module.state_dict().items()
     }
@@ -35,8 +36,9 @@ def save_progress(path: Path, modules: Mapping[str, nn.Module], descent: Descent
     """Write what is needed to go on with a stage after an interruption, the optimizers' moments included."""
     tensors: dict[str, Tensor] = {}
     for name, module in modules.items():
-        tensors |= {f"module.{name}.{k}": t.detach().clone() for k, t in module.state_dict().items()}
+        tensors |= {f"module.{name}.{k}": t.detach() for k, t in module.state_dict().items()}
     tensors |= {f"moment.{name}": moment for name, moment in descent.moments().items()}
+    tensors = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
     part = path.with_suffix(".part")
     save_file(tensors, part, metadata={"step": str(step)})
     part.replace(path)

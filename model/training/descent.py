@@ -12,6 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model.training.muon import Muon
+from model.training.ranks import ALONE, Rank
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matrices:
@@ -26,7 +29,11 @@ class Descent:
     """One or two optimizers that keep step."""
 
     def __init__(
-        self, modules: Mapping[str, nn.Module], weight_decay: float, matrices: Matrices | None = None
+        self,
+        modules: Mapping[str, nn.Module],
+        weight_decay: float,
+        matrices: Matrices | None = None,
+        rank: Rank = ALONE,
     ) -> None:
         """Wake all parameters of the modules; some of them may be matrices that learn by Muon."""
         self.parameters = [p for m in modules.values() for p in m.parameters()]
@@ -42,13 +49,7 @@ class Descent:
         self.rates = (1.0,)
         if matrices:
             self.rates = (1.0, matrices.rate)
-            muon = torch.optim.Muon(
-                list(matrices.parameters),
-                weight_decay=weight_decay,
-                momentum=0.95,
-                adjust_lr_fn="match_rms_adamw",
-            )
-            self.optimizers.append(muon)
+            self.optimizers.append(Muon(matrices.parameters, weight_decay, rank))
 
     def forget(self) -> None:
         """Drop all gradients."""
@@ -64,9 +65,9 @@ class Descent:
             optimizer.step()
 
     def moments(self) -> dict[str, Tensor]:
-        """What the optimizers remember, each tensor under a name of its own."""
+        """What the optimizers remember, not copied, each tensor under a name of its own."""
         return {
-            f"{n}.{index}.{name}": torch.as_tensor(value).clone()
+            f"{n}.{index}.{name}": torch.as_tensor(value)
             for n, optimizer in enumerate(self.optimizers)
             for index, kept in optimizer.state_dict()["state"].items()
             for name, value in kept.items()

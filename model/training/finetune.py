@@ -62,7 +62,7 @@ from model.training.phantoms.truth import (
     AbdomenCase,
 )
 from model.training.planar_pool import KINDS, MASKS, SLOTS, PlanarPool, PlanarTruth, normalised
-from model.training.ranks import Rank, gathered
+from model.training.ranks import ALONE, Rank, gathered
 from model.training.sampling import TaskSampler
 from model.training.seeing import Eyes, Seen
 from model.training.segmentation_lessons import (
@@ -75,7 +75,7 @@ from model.training.segmentation_lessons import (
     volume_step,
 )
 from model.training.slab_lessons import SeenSlabs, see_slabs, slab_instructions
-from model.training.stages import ALONE, Progress, Stage, run_stage, silent
+from model.training.stages import Progress, Stage, run_stage, silent
 from model.training.volume_pool import VolumePool
 from model.weights import TOKENIZER_FILE
 
@@ -147,11 +147,11 @@ class DemoPlan:
     """Phantoms of each kind; their seeds count from `seed`."""
     steps: dict[str, int] = field(
         default_factory=lambda: {
-            "encoder_2d": 3000,
+            "encoder_2d": 2400,
             "unet_2d": 500,
             "unet_3d": 420,
             "unet_3d_fine": 240,
-            "language": 6500,
+            "language": 5600,
             "language_on": 1800,
             "hearing_2d": 400,
             "hearing_3d": 400,
@@ -251,11 +251,14 @@ class DemoTraining:
             "text2seg_3d_gn": network.text2seg_3d_gn,
             "vectors": vectors,
         }
+        # Convolutions of few channels take a third less time on a CPU with all channels of a voxel together.
+        _lay_out(network.visual_encoder_3d, torch.channels_last_3d)
         module, plan = volume_module(network, vectors), self._segmentation_plan("unet_3d")
         grid = network.sizes.volume_grid
         self._run("unet_3d", modules, volume_step(module, pool, grid, plan))
         fine = replace(self._segmentation_plan("unet_3d_fine"), seed=self.plan.seed + 1, coarse=0.0)
         self._run("unet_3d_fine", modules, volume_step(module, pool, grid, fine))
+        _lay_out(network.visual_encoder_3d, torch.contiguous_format)
         return vectors
 
     def train_unet_2d(self, network: MedVersaNetwork, pool: PlanarPool) -> nn.Embedding:
@@ -475,6 +478,13 @@ def _organ_instructions(seed: int) -> list[Instruction]:
     whole = {name: np.ones((1, 1, 1), bool) for name in ABDOMINAL_ORGANS}
     cases = [AbdomenCase(seed, nothing, np.eye(4), masks) for masks in (whole, {}) for _ in range(60)]
     return [instruction for case in cases for instruction in instructions_for(case, rng)]
+
+
+def _lay_out(module: nn.Module, memory_format: torch.memory_format) -> None:
+    """Lay the weights of 3D convolutions out so; what they compute then lies alike."""
+    for parameter in module.parameters():
+        if parameter.ndim == 5:
+            parameter.data = parameter.contiguous(memory_format=memory_format)
 
 
 def _vectors(structures: int, channels: int) -> nn.Embedding:

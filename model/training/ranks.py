@@ -46,15 +46,25 @@ class Rank:
         if self.of == 1:
             return
         taught = list(parameters)
-        flat = torch.cat([_gradient(p).flatten() for p in taught])
+        for parameter, gradient in zip(taught, self.added([_gradient(p) for p in taught]), strict=True):
+            parameter.grad = gradient / self.of
+
+    def added(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Add up what all processes hold, tensor by tensor."""
+        if self.of == 1 or not tensors:
+            return tensors
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
         distributed.all_reduce(flat)
-        for parameter, gradient in zip(taught, flat.split([p.numel() for p in taught]), strict=True):
-            parameter.grad = (gradient / self.of).view_as(parameter)
+        parts = flat.split([tensor.numel() for tensor in tensors])
+        return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
 
     def meet(self) -> None:
         """Wait until all processes are here."""
         if self.of > 1:
             distributed.barrier()
+
+
+ALONE = Rank()
 
 
 def _gradient(parameter: nn.Parameter) -> Tensor:

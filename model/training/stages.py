@@ -12,11 +12,10 @@ from torch import Tensor, nn
 
 from model.training.checkpoints import load_progress, load_stage, save_progress, save_stage
 from model.training.descent import Descent, Matrices
-from model.training.ranks import Rank
+from model.training.ranks import ALONE, Rank
 
 logger = logging.getLogger(__name__)
 
-ALONE = Rank()
 Losses = Mapping[str, Tensor]
 Progress = Callable[[str, int, int, Mapping[str, float]], None]
 """Told the stage, steps done, steps in all, and smoothed losses."""
@@ -54,7 +53,7 @@ def run_stage(
     if done_file.exists():
         load_stage(done_file, stage.modules)
         return
-    descent = Descent(stage.modules, stage.weight_decay, stage.matrices)
+    descent = Descent(stage.modules, stage.weight_decay, stage.matrices, rank)
     progress_file = folder / f"{stage.name}.progress.safetensors"
     start = load_progress(progress_file, stage.modules, descent) if progress_file.exists() else 0
     smooth: dict[str, float] = {}

@@ -14,6 +14,7 @@ from dicom_node.completion import Standing, on_arrival
 from dicom_node.database.connections import Connections
 from dicom_node.database.events import record_event
 from dicom_node.database.prepared import Prepared
+from dicom_node.database.quarantine import Fate
 from dicom_node.database.schema import (
     doomed_files,
     instances,
@@ -305,7 +306,9 @@ class _Intake:
         if any((row["sop_instance_uid"], row["sha256"]) == content for row in self._refused):
             return True
         query = select(refusals.c.refusal_id).where(
-            refusals.c.sop_instance_uid == instance.sop_instance_uid, refusals.c.sha256 == instance.sha256
+            refusals.c.sop_instance_uid == instance.sop_instance_uid,
+            refusals.c.sha256 == instance.sha256,
+            refusals.c.fate.is_distinct_from(Fate.DROPPED),
         )
         return self._connection.execute(query).first() is not None
 

@@ -6,12 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from dicom_node.database.connections import Connections
 from dicom_node.database.events import record_event
 from dicom_node.database.refusals import refusal_of_row
-from dicom_node.database.schema import refusals
+from dicom_node.database.schema import instances, refusals, rejected_instances
 from dicom_node.errors import DecisionError
 from dicom_node.study import Refusal
 
@@ -22,7 +22,7 @@ class Fate(StrEnum):
     RELEASED = "released"
     """It is used after all."""
     DROPPED = "dropped"
-    """Its bytes are deleted."""
+    """Its bytes are deleted; sent again, it is as new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,8 @@ class QuarantineRepository:
                 return False
             values = {"fate": fate, "decided_at": now, "decided_by": decided_by, "why": why}
             connection.execute(update(refusals).where(refusals.c.refusal_id == number).values(values))
+            if fate is Fate.DROPPED:
+                _forget(connection, row.kept_at)
             detail = f"quarantine {number} {fate.value} by {decided_by}"
             record_event(connection, now, row.study_instance_uid[:64], "decided", None, detail=detail)
         return True
@@ -92,6 +94,18 @@ def _kept(connection: Connection, number: int) -> Row[Any]:
     if row is None:
         raise DecisionError(f"nothing in quarantine bears the number {number}; see `quarantine list`")
     return row
+
+
+def _forget(connection: Connection, kept_at: str) -> None:
+    """Drop the row of an instance that was of its study, unless its archive rejected it: that holds on."""
+    rejected = select(rejected_instances.c.sop_instance_uid)
+    connection.execute(
+        delete(instances).where(
+            instances.c.path == kept_at,
+            instances.c.quarantined == 1,
+            instances.c.sop_instance_uid.not_in(rejected),
+        )
+    )
 
 
 def _quarantined(row: Row[Any]) -> Quarantined:

@@ -119,6 +119,30 @@ def test_dropped_instance_is_deleted_and_stays_on_record(
     assert "dropped by Dr. A" in output
 
 
+@pytest.mark.parametrize("is_of_study", [True, False])
+def test_dropped_instance_that_is_sent_again_is_kept_again(
+    command: Command, sender: Sender, database: Database, is_of_study: bool
+) -> None:
+    """What is answered with success must be there, or a sender deletes the only copy."""
+    sender.send(dataset())
+    ds = dataset(SOPInstanceUID="1.2.3.5", **({} if is_of_study else {"PatientID": "P2"}))
+    sender.send(ds)
+    if is_of_study:
+        database.refusals.quarantine_instance(SOPInstanceUID("1.2.3.5"), Reason.PIXEL_DATA, "no decoder")
+    assert command("drop", "1")[0] == 0
+
+    assert sender.send(ds).status == 0
+
+    in_use = {str(instance.sop_instance_uid) for instance in database.instances.of_study(STUDY)}
+    assert ("1.2.3.5" in in_use) is is_of_study
+    if not is_of_study:
+        newest = database.quarantine.all()[-1]
+        assert newest.decision is None
+        assert newest.refusal.kept_at is not None
+        assert newest.refusal.kept_at.exists()
+    assert bool(contradictions(database, STUDY)) is not is_of_study
+
+
 @pytest.mark.parametrize("name", ["release", "drop"])
 def test_number_of_nothing_is_told(command: Command, sender: Sender, name: str) -> None:
     sender.send(dataset(), sop_instance_uid="9.9")  # refused, not kept

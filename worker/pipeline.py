@@ -12,17 +12,18 @@ from dicom_node.database.jobs import delay_after
 from dicom_node.errors import IndexAwayError, LeaseError, StorageError
 from dicom_node.priors.registry import find_priors
 from dicom_node.rules.plan import plan_of, settings_under
+from dicom_node.rules.settings import Rule
 from dicom_node.scu import accepted_classes, send_files
 from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore, ResultStore
-from dicom_node.study import Job, JobId, JobState, Lease, Reason, Stage
+from dicom_node.study import Job, JobId, JobState, Lease, Reason, Stage, Study
 from model.reader import Reader
 from worker.contradictions import contradictions
 from worker.delivery import deliver
 from worker.errors import NothingToReadError
 from worker.output_profiles import profiles_of
 from worker.proving import Prover
-from worker.request import StudyPreparation, asked_for
+from worker.request import PreparedStudy, StudyPreparation, asked_for, compared_with
 from worker.result_objects import Results, objects_of_job
 from worker.results.rejected import withdraw_rejected
 from worker.retry import EX_TEMPFAIL, Action, Verdict, breaks_process, verdict_on
@@ -110,21 +111,31 @@ class Pipeline:
         plan = plan_of(self.database.instances.of_study(job.study_instance_uid), self.settings.rules)
         if plan.reason is not None:
             raise NothingToReadError(plan.reason, plan.why)
-        settings = settings_under(plan.rule, self.settings)
-        with watch.hop("priors"):
-            search = find_priors(study, settings, self.database, self.store)
-        self._note(job, "priors", str(search))
         with watch.hop("load_model"):
             reader = self.reader()
         preparation = StudyPreparation(self.database, self.store, every_view=reader.reads_every_view)
-        with watch.hop("prepare"):
-            prepared = asked_for(plan.rule, preparation.prepare(study, job.revision, search))
+        prepared = self._prepare(job, study, plan.rule, preparation, watch)
         with watch.hop("model"):
             reading = reader.read(prepared.request)
         predecessor = preparation.latest_report(job.study_instance_uid, before=job.revision)
         with watch.hop("write"):
+            settings = settings_under(plan.rule, self.settings)
             profiles = profiles_of(settings.destinations, accepted_classes)
             return objects_of_job(job, reading, prepared, predecessor, profiles)
+
+    def _prepare(
+        self, job: Job, study: Study, rule: Rule | None, preparation: StudyPreparation, watch: Stopwatch
+    ) -> PreparedStudy:
+        """Choose priors and load everything, anew when one of the priors is rejected meanwhile."""
+        settings = settings_under(rule, self.settings)
+        while True:
+            with watch.hop("priors"):
+                search = find_priors(study, settings, self.database, self.store)
+            self._note(job, "priors", str(search))
+            with watch.hop("prepare"):
+                prepared = asked_for(rule, preparation.prepare(study, job.revision, search))
+            if self.database.rejections.compare(job.job_id, compared_with(prepared)):
+                return prepared
 
     def _stop_if_rejected(self, job: Job) -> None:
         if self.database.rejections.concern(job):

@@ -195,6 +195,12 @@ def asked_for(rule: Rule | None, prepared: PreparedStudy) -> PreparedStudy:
     return replace(prepared, request=replace(request, tasks=tasks))
 
 
+def compared_with(prepared: PreparedStudy) -> dict[str, str]:
+    """Return what is shown of priors: SOP Instance UID -> Study Instance UID."""
+    shown = (ds for prior in prepared.sources.priors for ds in prior.instances)
+    return {str(ds.SOPInstanceUID): str(ds.StudyInstanceUID) for ds in shown}
+
+
 def datasets_of(selection: Selection, datasets: Sequence[Dataset]) -> tuple[Dataset, ...]:
     """Return the data sets of the frames that are read, each once, in the order of the images."""
     by_uid = {str(ds.get("SOPInstanceUID", "")): ds for ds in datasets}

@@ -1,16 +1,25 @@
 """Questions about what archives rejected, and the transactions that take it out of use."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from dicom_node.completion import Standing, on_arrival
 from dicom_node.database.connections import Connections
 from dicom_node.database.events import record_event
 from dicom_node.database.instances import instance_of_row
 from dicom_node.database.refusals import out_of_use
-from dicom_node.database.schema import instances, jobs, notes_to_read, refusals, rejected_instances, studies
+from dicom_node.database.schema import (
+    compared_instances,
+    instances,
+    jobs,
+    notes_to_read,
+    refusals,
+    rejected_instances,
+    studies,
+)
 from dicom_node.database.studies import is_job_begun
 from dicom_node.rejection_note import RejectionNote, Title
 from dicom_node.study import Instance, Job, JobId, Origin, Reason, StudyInstanceUID, StudyState
@@ -48,7 +57,7 @@ class RejectionRepository:
                 return 0
             query = select(studies).where(studies.c.study_instance_uid == uid).with_for_update()
             study = connection.execute(query).one()
-            is_begun = study.state != StudyState.RECEIVING and is_job_begun(connection, uid, study.revision)
+            is_begun = _is_begun(connection, study)
             _reject(connection, note, rejected, told_up_to=study.revision - (not is_begun))
             count = _take_out(connection, uid, now)
             if count:
@@ -58,6 +67,31 @@ class RejectionRepository:
                 _open_again(connection, study, is_begun=is_begun, now=now)
         return count
 
+    def compare(self, job_id: JobId, images: Mapping[str, str]) -> bool:
+        """Write down which images of priors a job is shown, before it reads.
+
+        Return False if one of them is rejected, which is out of use then: priors are to be chosen anew.
+
+        Args:
+            images: SOP Instance UID -> Study Instance UID.
+        """
+        with self._connections.writing() as connection:
+            query = select(rejected_instances.c.study_instance_uid, rejected_instances.c.sop_instance_uid)
+            of_priors = rejected_instances.c.study_instance_uid.in_(set(images.values()))
+            rejected = [row for row in connection.execute(query.where(of_priors)) if row[1] in images]
+            for uid in {row[0] for row in rejected if images[row[1]] == row[0]}:
+                _take_out(connection, uid, self._connections.now())
+            if any(images[row[1]] == row[0] for row in rejected):
+                return False
+            connection.execute(delete(compared_instances).where(compared_instances.c.job_id == job_id))
+            rows = [
+                {"job_id": job_id, "sop_instance_uid": uid, "study_instance_uid": study_uid}
+                for uid, study_uid in images.items()
+            ]
+            if rows:
+                connection.execute(insert(compared_instances), rows)
+        return True
+
     def take_out(self, study_instance_uid: StudyInstanceUID) -> int:
         """Take out of use what came, or came again, after it was rejected; return how many."""
         with self._connections.writing() as connection:
@@ -65,26 +99,44 @@ class RejectionRepository:
 
     def jobs_on_rejected(self, study_instance_uid: StudyInstanceUID) -> dict[JobId, Title]:
         """Return the jobs whose readings may tell of an instance that was rejected since, and why it was."""
-        query = (
-            # The codes of the graver reasons are the greater ones.
-            select(jobs.c.job_id, func.max(rejected_instances.c.title).label("title"))
-            .join(rejected_instances, rejected_instances.c.study_instance_uid == jobs.c.study_instance_uid)
-            .join(instances, instances.c.sop_instance_uid == rejected_instances.c.sop_instance_uid)
-            .where(
-                jobs.c.study_instance_uid == study_instance_uid,
-                instances.c.study_instance_uid == study_instance_uid,
-                instances.c.quarantined == 1,
-                instances.c.revision <= jobs.c.revision,
-                jobs.c.revision <= rejected_instances.c.told_up_to,
-            )
-            .group_by(jobs.c.job_id)
+        of_its_own = _jobs_told_of(study_instance_uid).where(
+            rejected_instances.c.study_instance_uid == jobs.c.study_instance_uid,
+            instances.c.revision <= jobs.c.revision,
+            jobs.c.revision <= rejected_instances.c.told_up_to,
+        )
+        of_priors = _jobs_told_of(study_instance_uid).where(
+            compared_instances.c.job_id == jobs.c.job_id,
+            compared_instances.c.sop_instance_uid == instances.c.sop_instance_uid,
         )
         with self._connections.reading() as connection:
-            return {JobId(row.job_id): Title(row.title) for row in connection.execute(query)}
+            rows = [*connection.execute(of_its_own), *connection.execute(of_priors)]
+        # The codes of the graver reasons are the greater ones.
+        return {JobId(row.job_id): Title(row.title) for row in sorted(rows, key=lambda row: row.title)}
 
     def concern(self, job: Job) -> bool:
-        """Say whether something that a job reads was rejected after it was begun."""
+        """Say whether something that a job reads, or compares with, was rejected after it was begun."""
         return job.job_id in self.jobs_on_rejected(job.study_instance_uid)
+
+
+def _jobs_told_of(study_instance_uid: str) -> Select[Any, Any]:
+    """Select jobs of a study beside everything rejected that is here; which tells of which is to follow."""
+    return (
+        select(jobs.c.job_id, func.max(rejected_instances.c.title).label("title"))
+        .where(
+            jobs.c.study_instance_uid == study_instance_uid,
+            instances.c.quarantined == 1,
+            rejected_instances.c.sop_instance_uid == instances.c.sop_instance_uid,
+            rejected_instances.c.study_instance_uid == instances.c.study_instance_uid,
+        )
+        .group_by(jobs.c.job_id)
+    )
+
+
+def _is_begun(connection: Connection, study: Row[Any]) -> bool:
+    """Say whether the current revision of a study is being read, or was."""
+    return study.state != StudyState.RECEIVING and is_job_begun(
+        connection, study.study_instance_uid, study.revision
+    )
 
 
 def _reject(connection: Connection, note: Instance, rejected: RejectionNote, *, told_up_to: int) -> None:
@@ -126,7 +178,27 @@ def _take_out(connection: Connection, study_instance_uid: str, now: datetime) ->
         connection.execute(taken.values(quarantined=1))
         refused = out_of_use(row, Reason.REJECTED, Title(row.title).meaning, now)
         connection.execute(insert(refusals), refused)
+    _open_later_studies(connection, study_instance_uid, [row.sop_instance_uid for row in rows], now)
     return len(rows)
+
+
+def _open_later_studies(connection: Connection, uid: str, rejected: Sequence[str], now: datetime) -> None:
+    """Have the studies read again that were compared with these images of a study."""
+    compared = (
+        select(jobs.c.study_instance_uid)
+        .join(compared_instances, compared_instances.c.job_id == jobs.c.job_id)
+        .where(
+            compared_instances.c.study_instance_uid == uid,
+            compared_instances.c.sop_instance_uid.in_(rejected),
+        )
+    )
+    query = select(studies).where(
+        studies.c.study_instance_uid.in_(compared), studies.c.state == StudyState.COMPLETE
+    )
+    for study in connection.execute(query.with_for_update()).all():
+        detail = "it was compared with images that are rejected"
+        record_event(connection, now, study.study_instance_uid, "rejected", None, detail=detail)
+        _open_again(connection, study, is_begun=_is_begun(connection, study), now=now)
 
 
 def _open_again(connection: Connection, study: Row[Any], *, is_begun: bool, now: datetime) -> None:

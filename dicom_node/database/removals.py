@@ -13,6 +13,7 @@ from dicom_node.database.events import record_event
 from dicom_node.database.schema import (
     announced_images,
     commitments,
+    compared_instances,
     decisions,
     deliveries,
     doomed_files,
@@ -220,6 +221,7 @@ def _forget(connection: Connection, uid: str) -> Removed:
         delete(deliveries).where(deliveries.c.job_id.in_(of_study)),
         delete(results).where(results.c.job_id.in_(of_study)),
         delete(holds).where(holds.c.job_id.in_(of_study)),
+        delete(compared_instances).where(compared_instances.c.job_id.in_(of_study)),
         # What people wrote may speak of the patient; that somebody decided stays in the history.
         delete(decisions).where(decisions.c.job_id.in_(of_study)),
         update(refusals).where(refusals.c.study_instance_uid == uid).values(why=None),

@@ -20,10 +20,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 """2 added holds and decisions, 3 withdrawals, 4 proofs and tokens, 5 commitments,
 6 lanes of jobs, 7 announcements, 8 decisions about quarantine, 9 orders, 10 removals,
-11 rejections.
+11 rejections, 12 comparisons.
 
 Tables and columns that are missing are made when an index is opened; so a new column of a table that was
 published before may be null or has a `server_default`."""
@@ -274,6 +274,16 @@ rejected_instances = Table(
     Column("told_up_to", Integer, nullable=False),
 )
 """`told_up_to` is the last revision of the study whose reading had begun when it was rejected."""
+
+compared_instances = Table(
+    "compared_instances",
+    metadata,
+    Column("job_id", AutoId, ForeignKey("jobs.job_id"), primary_key=True),
+    Column("sop_instance_uid", Uid, primary_key=True),
+    Column("study_instance_uid", Uid, nullable=False),
+    Index("compared_instances_by_study", "study_instance_uid"),
+)
+"""What a job was shown of priors: images, and the earlier study of each."""
 
 doomed_files = Table("doomed_files", metadata, Column("path", Text, primary_key=True))
 

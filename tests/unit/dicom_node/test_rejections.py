@@ -236,3 +236,27 @@ def test_job_states_that_count_as_begun(sender: Sender, database: Database) -> N
     database.jobs.mark(lease, JobState.FAILED, Reason.MODEL_ERROR)
     reject(sender, database, images[:1])
     assert database.studies.get(STUDY).revision == 2
+
+
+def test_rejected_image_cannot_be_compared_with_and_goes_out_of_use(
+    sender: Sender, database: Database
+) -> None:
+    kept, late = dataset(), dataset()
+    sender.send(kept)
+    reject(sender, database, [late])
+    sender.send(late)
+    job_id = complete(database)
+    assert not database.rejections.compare(job_id, {str(late.SOPInstanceUID): STUDY})
+    assert in_use(database) == {kept.SOPInstanceUID}
+    assert database.rejections.compare(job_id, {str(kept.SOPInstanceUID): STUDY})
+
+
+def test_note_of_another_study_does_not_stand_in_the_way_of_a_comparison(
+    sender: Sender, database: Database
+) -> None:
+    (image,) = sent(sender, 1)
+    other = dataset(StudyInstanceUID="1.2.3.200", SeriesInstanceUID="1.2.3.200.1")
+    sender.send(other)
+    sender.send(rejection_note(other, [image]))
+    act_on_notes(database)
+    assert database.rejections.compare(complete(database), {str(image.SOPInstanceUID): STUDY})

@@ -1,6 +1,6 @@
 """Results on images that their archive rejected are withdrawn, and the rest is read anew."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from dicom_node.intake import Intake
 from dicom_node.rejections import act_on_notes
 from dicom_node.study import JobId, JobState, Reason, Stage, StudyState
 from model.reader import Reader
+from model.reading import Reading, ReadingRequest
 from tests.builders import Bench, make_bench
 from tests.fakes import FakeFamily
 from tests.rejection_notes import KEY_OBJECTS, QUALITY, SAFETY, rejection_note
@@ -45,7 +46,7 @@ def send(bench: Bench, ds: Dataset) -> None:
     assert Sender(Intake(bench.store, bench.database)).send(ds).status == 0
 
 
-def reject(bench: Bench, files: list[Path], title: str = SAFETY) -> None:
+def reject(bench: Bench, files: Sequence[Path], title: str = SAFETY) -> None:
     named = [dcmread(file) for file in files]
     send(bench, rejection_note(named[0], named, title))
     act_on_notes(bench.database)
@@ -167,3 +168,69 @@ def test_T20_results_that_wait_for_a_person_are_dropped(bench: Bench, pair: list
     assert bench.database.jobs.get(job_id).state is JobState.DROPPED
     assert delivered(bench) == (set(), set())
     assert bench.database.withdrawals.all() == []
+
+
+@pytest.fixture
+def later(bench: Bench, phantoms: dict[str, WrittenStudy]) -> JobId:
+    """The job of a chest study whose prior is in the store and was read."""
+    bench.file(phantoms["chest, prior"].files)
+    work(bench)
+    return bench.file(phantoms["chest, current"].files)
+
+
+def tell_of(bench: Bench, uids: set[str], image: Path) -> bool:
+    named = str(dcmread(image).SOPInstanceUID).encode()
+    found = [bench.database.results.get(uid) for uid in uids]
+    return any(named in result.path.read_bytes() for result in found if result is not None)
+
+
+def test_T20_study_that_was_compared_with_a_rejected_image_is_read_anew_without_it(
+    bench: Bench, later: JobId, phantoms: dict[str, WrittenStudy]
+) -> None:
+    prior = phantoms["chest, prior"].files
+    of_prior, _ = delivered(bench)
+    work(bench)
+    compared, _ = delivered(bench)
+    assert tell_of(bench, compared - of_prior, prior[0])
+
+    reject(bench, prior)
+    complete(bench)
+    work(bench)
+
+    after, withdrawn = delivered(bench)
+    assert withdrawn == compared
+    assert after > compared
+    assert not tell_of(bench, after - compared, prior[0])
+    assert jobs(bench, later) == [
+        (1, JobState.DONE, Reason.WITHDRAWN),
+        (2, JobState.DONE, Reason.DELIVERED),
+    ]
+
+
+def test_T20_prior_that_is_rejected_while_it_is_compared_brings_no_result(
+    bench: Bench, later: JobId, phantoms: dict[str, WrittenStudy]
+) -> None:
+    class Slow(Reader):
+        def read(self, request: ReadingRequest) -> Reading:
+            reject(bench, phantoms["chest, prior"].files)
+            return super().read(request)
+
+    of_prior, _ = delivered(bench)
+    replace(bench.pipeline, reader=lambda: Slow(FakeFamily())).take(later)
+    assert delivered(bench) == (of_prior, set())
+    complete(bench)
+    work(bench)
+    assert jobs(bench, later) == [
+        (1, JobState.NOT_APPLICABLE, Reason.REJECTED),
+        (2, JobState.DONE, Reason.DELIVERED),
+    ]
+
+
+def test_prior_that_is_rejected_before_it_is_chosen_is_not_chosen(
+    bench: Bench, later: JobId, phantoms: dict[str, WrittenStudy]
+) -> None:
+    reject(bench, phantoms["chest, prior"].files)
+    work(bench)
+    assert jobs(bench, later) == [(1, JobState.DONE, Reason.DELIVERED)]
+    results = {str(each.sop_instance_uid) for each in bench.database.results.of_job(later)}
+    assert not tell_of(bench, results, phantoms["chest, prior"].files[0])

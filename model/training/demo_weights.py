@@ -27,7 +27,7 @@ from model.weights import (
     write_config,
 )
 
-VERSION = "0.5.1"
+VERSION = "0.5.0"
 CARD_FILE = "MODEL_CARD.md"
 _LIBRARIES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "numpy", "scipy", "pillow")
 

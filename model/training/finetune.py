@@ -147,11 +147,11 @@ class DemoPlan:
     """Phantoms of each kind; their seeds count from `seed`."""
     steps: dict[str, int] = field(
         default_factory=lambda: {
-            "encoder_2d": 2400,
+            "encoder_2d": 3000,
             "unet_2d": 500,
             "unet_3d": 420,
             "unet_3d_fine": 240,
-            "language": 5600,
+            "language": 6500,
             "language_on": 1800,
             "hearing_2d": 400,
             "hearing_3d": 400,

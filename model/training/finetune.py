@@ -58,9 +58,7 @@ from model.training.language_lessons import (
     windows_of,
 )
 from model.training.lesions import PIXELS_OF_LARGEST, set_lesions
-from model.training.phantoms.truth import (
-    AbdomenCase,
-)
+from model.training.phantoms.truth import AbdomenCase
 from model.training.planar_pool import KINDS, MASKS, SLOTS, PlanarPool, PlanarTruth, normalised
 from model.training.ranks import ALONE, Rank, gathered
 from model.training.sampling import TaskSampler
@@ -392,9 +390,15 @@ class DemoTraining:
 
     def go_on(self, start: MedVersaFamily, workers: int) -> tuple[MedVersaNetwork, MedVersaTokenizer]:
         """Go on from trained weights that keep their eyes: what speaks, and what hears it, learns on."""
+        self.draw_cases(workers)
+        follow = partial(_follow_on, plan=self.plan, folder=self.folder, start=start)
+        with gathered(1 if self.device.type == "cuda" else workers, follow) as self.rank:
+            return self.learn_on(start)
+
+    def learn_on(self, start: MedVersaFamily) -> tuple[MedVersaNetwork, MedVersaTokenizer]:
+        """What follows for eyes that are there already, in step with the other processes."""
         self.keep_stages_in(f"stages_from_{start.identity.weights_sha256[:12]}")
         network, tokenizer = start.network.requires_grad_(False).to(self.device), start.tokenizer
-        self.draw_cases(workers)
         curriculum = self.gather()
         planar = self.planar_lessons("start", network, tokenizer, curriculum)
         everything = self.all_lessons(network, tokenizer, planar, curriculum.volumes)
@@ -468,8 +472,11 @@ def _shares(truth: PlanarTruth) -> Tensor:
 
 
 def _follow(rank: Rank, plan: DemoPlan, folder: Path) -> None:
-    """What each further process does."""
     DemoTraining(plan, folder, rank=rank).learn()
+
+
+def _follow_on(rank: Rank, plan: DemoPlan, folder: Path, start: MedVersaFamily) -> None:
+    DemoTraining(plan, folder, rank=rank).learn_on(start)
 
 
 def _organ_instructions(seed: int) -> list[Instruction]:

@@ -269,6 +269,15 @@ def test_training_goes_on_from_weights_and_keeps_their_eyes(trained: tuple[DemoP
     assert set(notes["plan"]["steps"]) == {"language_on", "hearing_2d", "hearing_3d"}
 
 
+def test_two_processes_go_on_together(trained: tuple[DemoPlan, Path], tmp_path: Path) -> None:
+    plan, run = trained
+    start = demonstration(str(run / "weights"))
+    before = start.network.llama_proj_2d.weight.detach().clone()
+    copytree(run / "cases", tmp_path / "cases")
+    network, _ = DemoTraining(plan, tmp_path).go_on(start, workers=2)
+    assert not torch.equal(network.llama_proj_2d.weight, before)
+
+
 def test_training_goes_on_from_demonstration_weights_only(
     trained: tuple[DemoPlan, Path], tmp_path: Path
 ) -> None:

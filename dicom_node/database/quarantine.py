@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, exists, select, update
 
 from dicom_node.database.connections import Connections
 from dicom_node.database.events import record_event
@@ -98,14 +98,12 @@ def _kept(connection: Connection, number: int) -> Row[Any]:
 
 def _forget(connection: Connection, kept_at: str) -> None:
     """Drop the row of an instance that was of its study, unless its archive rejected it: that holds on."""
-    rejected = select(rejected_instances.c.sop_instance_uid)
-    connection.execute(
-        delete(instances).where(
-            instances.c.path == kept_at,
-            instances.c.quarantined == 1,
-            instances.c.sop_instance_uid.not_in(rejected),
-        )
+    is_rejected = exists().where(
+        rejected_instances.c.sop_instance_uid == instances.c.sop_instance_uid,
+        rejected_instances.c.study_instance_uid == instances.c.study_instance_uid,
     )
+    gone = delete(instances).where(instances.c.path == kept_at, instances.c.quarantined == 1, ~is_rejected)
+    connection.execute(gone)
 
 
 def _quarantined(row: Row[Any]) -> Quarantined:

@@ -76,20 +76,28 @@ class RejectionRepository:
             images: SOP Instance UID -> Study Instance UID.
         """
         with self._connections.writing() as connection:
-            query = select(rejected_instances.c.study_instance_uid, rejected_instances.c.sop_instance_uid)
-            of_priors = rejected_instances.c.study_instance_uid.in_(set(images.values()))
-            rejected = [row for row in connection.execute(query.where(of_priors)) if row[1] in images]
-            for uid in {row[0] for row in rejected if images[row[1]] == row[0]}:
+            query = select(rejected_instances).where(
+                rejected_instances.c.study_instance_uid.in_(set(images.values()))
+            )
+            pairs = {(row.sop_instance_uid, row.study_instance_uid) for row in connection.execute(query)}
+            rejected = {study_uid for _, study_uid in pairs & set(images.items())}
+            for uid in rejected:
                 _take_out(connection, uid, self._connections.now())
-            if any(images[row[1]] == row[0] for row in rejected):
+            if rejected:
                 return False
-            connection.execute(delete(compared_instances).where(compared_instances.c.job_id == job_id))
-            rows = [
+            known = set(
+                connection.execute(
+                    select(compared_instances.c.sop_instance_uid).where(compared_instances.c.job_id == job_id)
+                ).scalars()
+            )
+            # What an earlier try was shown stays: one that lost its lease may still be under way.
+            new = [
                 {"job_id": job_id, "sop_instance_uid": uid, "study_instance_uid": study_uid}
                 for uid, study_uid in images.items()
+                if uid not in known
             ]
-            if rows:
-                connection.execute(insert(compared_instances), rows)
+            if new:
+                connection.execute(insert(compared_instances), new)
         return True
 
     def take_out(self, study_instance_uid: StudyInstanceUID) -> int:

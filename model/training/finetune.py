@@ -66,6 +66,7 @@ from model.training.seeing import Eyes, Seen
 from model.training.segmentation_lessons import (
     SegmentationPlan,
     hearing_step,
+    lay_out,
     planar_module,
     planar_step,
     recovered_vectors,
@@ -250,13 +251,13 @@ class DemoTraining:
             "vectors": vectors,
         }
         # Convolutions of few channels take a third less time on a CPU with all channels of a voxel together.
-        _lay_out(network.visual_encoder_3d, torch.channels_last_3d)
+        lay_out(network.visual_encoder_3d, torch.channels_last_3d)
         module, plan = volume_module(network, vectors), self._segmentation_plan("unet_3d")
         grid = network.sizes.volume_grid
         self._run("unet_3d", modules, volume_step(module, pool, grid, plan))
         fine = replace(self._segmentation_plan("unet_3d_fine"), seed=self.plan.seed + 1, coarse=0.0)
         self._run("unet_3d_fine", modules, volume_step(module, pool, grid, fine))
-        _lay_out(network.visual_encoder_3d, torch.contiguous_format)
+        lay_out(network.visual_encoder_3d, torch.contiguous_format)
         return vectors
 
     def train_unet_2d(self, network: MedVersaNetwork, pool: PlanarPool) -> nn.Embedding:
@@ -472,6 +473,7 @@ def _shares(truth: PlanarTruth) -> Tensor:
 
 
 def _follow(rank: Rank, plan: DemoPlan, folder: Path) -> None:
+    """What each further process does."""
     DemoTraining(plan, folder, rank=rank).learn()
 
 
@@ -485,13 +487,6 @@ def _organ_instructions(seed: int) -> list[Instruction]:
     whole = {name: np.ones((1, 1, 1), bool) for name in ABDOMINAL_ORGANS}
     cases = [AbdomenCase(seed, nothing, np.eye(4), masks) for masks in (whole, {}) for _ in range(60)]
     return [instruction for case in cases for instruction in instructions_for(case, rng)]
-
-
-def _lay_out(module: nn.Module, memory_format: torch.memory_format) -> None:
-    """Lay the weights of 3D convolutions out so; what they compute then lies alike."""
-    for parameter in module.parameters():
-        if parameter.ndim == 5:
-            parameter.data = parameter.contiguous(memory_format=memory_format)
 
 
 def _vectors(structures: int, channels: int) -> nn.Embedding:

@@ -57,6 +57,13 @@ def volume_module(network: MedVersaNetwork, text: nn.Module) -> Segmentation3d:
     return Segmentation3d(network.visual_encoder_3d, text, network.text2seg_3d_gn)
 
 
+def lay_out(module: nn.Module, memory_format: torch.memory_format) -> None:
+    """Lay the weights of 3D convolutions out so; what they compute then lies alike."""
+    for parameter in module.parameters():
+        if parameter.ndim == 5:
+            parameter.data = parameter.contiguous(memory_format=memory_format)
+
+
 def planar_step(
     module: Segmentation2d, pool: PlanarPool, plan: SegmentationPlan
 ) -> Callable[[int], dict[str, Tensor]]:

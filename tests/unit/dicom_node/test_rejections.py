@@ -6,6 +6,7 @@ import pytest
 from pydicom import Dataset
 
 from dicom_node.database.engine import Database
+from dicom_node.database.quarantine import Fate
 from dicom_node.quarantine import released
 from dicom_node.rejection_note import Title
 from dicom_node.rejections import act_on_notes
@@ -260,3 +261,22 @@ def test_note_of_another_study_does_not_stand_in_the_way_of_a_comparison(
     sender.send(rejection_note(other, [image]))
     act_on_notes(database)
     assert database.rejections.compare(complete(database), {str(image.SOPInstanceUID): STUDY})
+
+
+def test_what_an_earlier_try_was_shown_counts_too(sender: Sender, database: Database) -> None:
+    first, second = sent(sender)
+    job_id = complete(database)
+    for shown in (first, second):
+        assert database.rejections.compare(job_id, {str(shown.SOPInstanceUID): STUDY})
+        assert database.rejections.compare(job_id, {str(shown.SOPInstanceUID): STUDY})
+    reject(sender, database, [first])
+    assert job_id in database.rejections.jobs_on_rejected(database.jobs.get(job_id).study_instance_uid)
+
+
+def test_rejected_image_that_was_dropped_stays_rejected(sender: Sender, database: Database) -> None:
+    kept, rejected = sent(sender)
+    reject(sender, database, [rejected])
+    (number,) = [found.number for found in database.quarantine.all()]
+    database.quarantine.decide(number, Fate.DROPPED, decided_by="ada", why="not needed")
+    assert sender.send(rejected).status == 0
+    assert in_use(database) == {kept.SOPInstanceUID}

@@ -83,12 +83,12 @@ logger = logging.getLogger(__name__)
 TASK_WEIGHTS = {
     (Modality.CXR, Task.REPORT): 2.0,
     (Modality.CXR, Task.CLASSIFICATION): 2.5,
-    (Modality.CXR, Task.ANATOMY_DETECTION): 2.5,
-    (Modality.CXR, Task.PATHOLOGY_DETECTION): 5.0,
+    (Modality.CXR, Task.ANATOMY_DETECTION): 1.5,
+    (Modality.CXR, Task.PATHOLOGY_DETECTION): 4.0,
     (Modality.CXR, Task.SEGMENTATION): 1.5,
-    (Modality.CXR, Task.COMPARISON): 8.0,
+    (Modality.CXR, Task.COMPARISON): 12.0,
     (Modality.CXR, Task.VQA): 4.0,
-    (Modality.CXR, Task.REGION_CAPTIONING): 3.0,
+    (Modality.CXR, Task.REGION_CAPTIONING): 2.5,
     (Modality.DERM, Task.CLASSIFICATION): 1.0,
     (Modality.DERM, Task.SEGMENTATION): 0.5,
     (Modality.CT, Task.SEGMENTATION): 1.0,
@@ -146,11 +146,11 @@ class DemoPlan:
     """Phantoms of each kind; their seeds count from `seed`."""
     steps: dict[str, int] = field(
         default_factory=lambda: {
-            "encoder_2d": 3000,
-            "unet_2d": 500,
-            "unet_3d": 420,
-            "unet_3d_fine": 240,
-            "language": 6500,
+            "encoder_2d": 2400,
+            "unet_2d": 450,
+            "unet_3d": 400,
+            "unet_3d_fine": 210,
+            "language": 5000,
             "language_on": 1800,
             "hearing_2d": 400,
             "hearing_3d": 400,

@@ -150,7 +150,7 @@ class DemoPlan:
             "unet_2d": 450,
             "unet_3d": 400,
             "unet_3d_fine": 210,
-            "language": 5400,
+            "language": 6400,
             "language_on": 1800,
             "hearing_2d": 400,
             "hearing_3d": 400,

@@ -7,8 +7,8 @@ from model.boxes import bounding_box
 from model.errors import AbstentionError, AnswerError
 from model.families.family import Family, Generation, Sight
 from model.free_reading import FreeReading
-from model.gates import check_gate_answer, check_pixels
-from model.protocol import gate_question, prior_images, region_question
+from model.gates import check_gate_answers, check_pixels
+from model.protocol import gate_questions, prior_images, region_question
 from model.questions import Form, Question
 from model.reading import Answer, Modality, Reading, ReadingRequest, Task
 from model.volume import PlanarImage
@@ -126,12 +126,14 @@ def _gate(draft: FreeReading, sight: Sight) -> list[Answer]:
     """Ask whether the first image of every study that is shown is what its header says."""
     answers: list[Answer] = []
     for image in (0, *(prior_images(draft.request, n)[0] for n in draft.priors_shown)):
-        question = gate_question(draft.request.modality, draft.vocabulary, image)
-        if question is None:
+        questions = gate_questions(draft.request.modality, draft.vocabulary, image)
+        if not questions:
             continue
-        (generation,) = sight.answer([question])
-        answers.append(_answer(question, question.task, generation))
-        if doubt := check_gate_answer(generation.text, generation.certainty):
+        generations = sight.answer(questions)
+        answers += [
+            _answer(q, q.task, generation) for q, generation in zip(questions, generations, strict=True)
+        ]
+        if doubt := check_gate_answers(generations):
             draft.caveats.append(doubt if image == 0 else f"Of a prior: {doubt}")
     return answers
 

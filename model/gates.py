@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from model.answers import is_frontal_chest, is_no_frontal_chest
 from model.errors import AbstentionError
+from model.families.family import Generation
 from model.reading import Modality
 from model.volume import PlanarImage, View, Volume
 
@@ -80,18 +81,22 @@ def check_pixels(modality: Modality, images: Sequence[PlanarImage | Volume]) -> 
         raise AbstentionError("There is no frontal view.")
 
 
-def check_gate_answer(text: str, certainty: float) -> str | None:
-    """Decline what the model itself does not take for a frontal chest radiograph.
+def check_gate_answers(answers: Sequence[Generation]) -> str | None:
+    """Decline what the model itself takes in no wording of the question for a frontal chest radiograph.
 
-    A model that says so without being sure declines nothing: the doubt is returned as a caveat, and the
-    check of the lungs has the last word.
+    Of foreign pictures it says the same in any words; of radiographs that are unlike those it was taught,
+    surely one thing in one wording and another in the next. A model that disagrees with itself, or is not
+    sure, declines nothing: the doubt is returned as a caveat, and the check of the lungs has the last word.
 
     Raises:
-        AbstentionError: any other answer, given with a certainty of at least `SURE`.
+        AbstentionError: no answer takes it for one, and one of them is none to the question or given with a
+            certainty of at least `SURE`.
     """
-    if is_frontal_chest(text):
+    taken = [is_frontal_chest(answer.text) for answer in answers]
+    if all(taken):
         return None
-    if certainty >= SURE or not is_no_frontal_chest(text):
+    is_sure = any(a.certainty >= SURE or not is_no_frontal_chest(a.text) for a in answers)
+    if is_sure and not any(taken):
         raise AbstentionError("The image does not look like a frontal chest radiograph.")
     return "The model is not sure that this is a frontal chest radiograph."
 

@@ -12,6 +12,9 @@ from model.wordings import WORDINGS
 DETECTION_GROUP = 9
 """Most names in one detection question; the released model was never asked for more."""
 
+GATE_WORDINGS = 5
+"""In how many wordings the gate is asked: where they agree, the model is surer than one certainty tells."""
+
 Names = tuple[str, ...]
 
 
@@ -27,12 +30,13 @@ def prior_images(request: ReadingRequest, prior: int) -> tuple[int, ...]:
     return tuple(range(first, first + len(request.priors[prior].images)))
 
 
-def gate_question(modality: Modality, vocabulary: Vocabulary, image: int = 0) -> Question | None:
-    """The question whether an image is what its header says; None where the weights were never taught one."""
-    wordings = WORDINGS.get((modality, Form.GATE))
-    if not wordings or not vocabulary.knows_gate:
-        return None
-    return Question(Task.CLASSIFICATION, Form.GATE, phrase(wordings[0]), images=(image,))
+def gate_questions(modality: Modality, vocabulary: Vocabulary, image: int = 0) -> list[Question]:
+    """Ask in several wordings whether an image is what its header says; nothing if weights never learned it."""
+    wordings = WORDINGS.get((modality, Form.GATE), ()) if vocabulary.knows_gate else ()
+    return [
+        Question(Task.CLASSIFICATION, Form.GATE, phrase(wording), images=(image,))
+        for wording in wordings[:GATE_WORDINGS]
+    ]
 
 
 def lung_questions(vocabulary: Vocabulary, image: int) -> list[Question]:

@@ -11,9 +11,9 @@ from model.consistency import believable_boxes, check_heart
 from model.draft import Draft, narrative_of, take, take_comparison
 from model.errors import AbstentionError, AnswerError
 from model.families.family import Family, Generation
-from model.gates import check_gate_answer, check_lesion, check_lungs, check_pixels, heart_is_on_the_right
+from model.gates import check_gate_answers, check_lesion, check_lungs, check_pixels, heart_is_on_the_right
 from model.merging import check_changes, merge_findings
-from model.protocol import gate_question, lung_questions, prior_images, questions_for
+from model.protocol import gate_questions, lung_questions, prior_images, questions_for
 from model.questions import Form, Question
 from model.reading import Modality, ModelIdentity, Reading, ReadingRequest, Task
 from model.segments import mask_on_source, mask_voxels
@@ -161,9 +161,8 @@ def _gate_questions(draft: Draft, image: int) -> list[Question]:
     Those of the study's first image are part of most protocols anyhow.
     """
     request = draft.request
-    gate = gate_question(request.modality, draft.vocabulary, image)
-    if gate is not None:
-        return [gate]
+    if gate := gate_questions(request.modality, draft.vocabulary, image):
+        return gate
     if request.modality is not Modality.CXR or (image == 0 and Task.SEGMENTATION in request.tasks):
         return []
     return lung_questions(draft.vocabulary, image)
@@ -178,7 +177,7 @@ def _judge_gate(questions: Sequence[Question], answers: Sequence[Generation]) ->
     if not questions:
         return None
     if questions[0].form is Form.GATE:
-        return check_gate_answer(answers[0].text, answers[0].certainty)
+        return check_gate_answers(answers)
     lungs: dict[str, NDArray[np.bool_]] = {}
     for question, generation in zip(questions, answers, strict=True):
         (label,) = question.subjects

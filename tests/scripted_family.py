@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.families.family import Family, Generation, Sight
-from model.questions import Question
+from model.questions import Form, Question
 from model.reader import Reader
 from model.reading import (
     CHEST_STRUCTURES,
@@ -26,6 +26,7 @@ from worker.request import PROTOCOLS
 CHEST_TASKS = PROTOCOLS[Modality.CXR]
 SIDE = 128
 GATE = "What does <img0> show?"
+"""The first wording; the script answers all alike."""
 FINDINGS = "How would you characterize the findings from <img0>?"
 IMPRESSION = "Summarize the impression for <img0>."
 LABELS = "What is the diagnosis for <img0>?"
@@ -99,13 +100,15 @@ class ScriptedFamily:
         self._script = {**SCRIPT, **(changes or {})}
         self.calls: list[int] = []
         self.gates: list[Generation] = []
+        """What each image is taken for, in whatever words it is asked."""
 
     def look(self, modality: Modality, images: Sequence[PlanarImage | Volume]) -> Sight:
         return FakeSight(tuple(images), self.reply, self.calls)
 
     def reply(self, images: Sequence[PlanarImage | Volume], question: Question) -> Generation:
-        if self.gates and question.text == GATE:
-            return self.gates.pop(0)
+        if question.form is Form.GATE:
+            (number,) = question.images or (0,)
+            return self.gates[number] if self.gates else self._script[GATE]
         return self._script[question.text]
 
 

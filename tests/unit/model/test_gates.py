@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from model.errors import AbstentionError
-from model.gates import check_gate_answer, check_lungs, check_pixels, heart_is_on_the_right
+from model.families.family import Generation
+from model.gates import check_gate_answers, check_lungs, check_pixels, heart_is_on_the_right
 from model.reading import Modality
 from model.volume import FrameKey, Geometry, PlanarImage, View, Volume
 
@@ -152,15 +153,30 @@ def test_missing_organ_says_nothing_of_sides() -> None:
     assert not heart_is_on_the_right({"right lung": RIGHT, "left lung": LEFT})
 
 
+def gate_answers(*told: tuple[str, float]) -> list[Generation]:
+    return [Generation(text, 0.0, certainty=certainty) for text, certainty in told]
+
+
 def test_gate_answer_decides() -> None:
-    assert check_gate_answer("A frontal chest radiograph.", 1.0) is None
+    assert check_gate_answers(gate_answers(("A frontal chest radiograph.", 1.0))) is None
     with pytest.raises(AbstentionError):
-        check_gate_answer("Not a frontal chest radiograph.", 0.95)
+        check_gate_answers(gate_answers(("Not a frontal chest radiograph.", 0.95)))
 
 
 def test_unsure_gate_answer_is_a_caveat_and_nonsense_is_none() -> None:
-    doubt = check_gate_answer("Not a frontal chest radiograph.", 0.6)
+    doubt = check_gate_answers(gate_answers(("Not a frontal chest radiograph.", 0.6)))
     assert doubt is not None
     assert "not sure" in doubt
     with pytest.raises(AbstentionError):
-        check_gate_answer("The heart is large.", 0.6)
+        check_gate_answers(gate_answers(("The heart is large.", 0.6)))
+
+
+@pytest.mark.parametrize("other", ["Not a frontal chest radiograph.", "The heart is large."])
+def test_one_wording_that_is_answered_otherwise_is_a_caveat(other: str) -> None:
+    told = check_gate_answers(gate_answers((other, 0.99), ("A frontal chest radiograph.", 0.6)))
+    assert told == "The model is not sure that this is a frontal chest radiograph."
+
+
+def test_no_wording_in_which_it_is_a_chest_declines_even_if_one_answer_is_unsure() -> None:
+    with pytest.raises(AbstentionError):
+        check_gate_answers(gate_answers(*[("Not a frontal chest radiograph.", c) for c in (0.6, 0.9)]))

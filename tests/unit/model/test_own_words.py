@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from model.asking import ask, describe_region, free_question
 from model.errors import AnswerError
 from model.families.family import Generation, Sight
+from model.protocol import GATE_WORDINGS
 from model.questions import Form, Question
 from model.reading import (
     Change,
@@ -327,7 +328,7 @@ def test_an_answer_cut_at_the_limit_says_so() -> None:
 def test_what_a_person_asked_is_told_from_what_the_gate_asked() -> None:
     reading = answered(chest(), "Yes.")
     assert [(answer.text, answer.is_requested) for answer in reading.answers] == [
-        (CHEST.text, False),
+        *[(CHEST.text, False)] * GATE_WORDINGS,
         ("Yes.", True),
     ]
 

@@ -70,7 +70,10 @@ class TruthfulFamily:
         present = {finding.label for finding in findings}
         boxes = {label: [f.box for f in findings if f.label == label][:3] for label in CHEST_FINDINGS}
         pairs = [
-            (canonical(Form.GATE), Generation(FRONTAL_CHEST, 0)),
+            *(
+                (phrase(wording), Generation(FRONTAL_CHEST, 0))
+                for wording in WORDINGS[Modality.CXR, Form.GATE]
+            ),
             (canonical(Form.FINDINGS), Generation(findings_text(findings), 0)),
             (canonical(Form.IMPRESSION), Generation(impression_text(findings), 0)),
             (canonical(Form.LABELS), Generation(labels_text(findings), 0)),

@@ -31,7 +31,7 @@ def prior_images(request: ReadingRequest, prior: int) -> tuple[int, ...]:
 
 
 def gate_questions(modality: Modality, vocabulary: Vocabulary, image: int = 0) -> list[Question]:
-    """Ask in several wordings whether an image is what its header says; nothing if weights never learned it."""
+    """Ask in several wordings if an image is what its header says; weights that never learned it, nothing."""
     wordings = WORDINGS.get((modality, Form.GATE), ()) if vocabulary.knows_gate else ()
     return [
         Question(Task.CLASSIFICATION, Form.GATE, phrase(wording), images=(image,))

@@ -95,8 +95,8 @@ def check_gate_answers(answers: Sequence[Generation]) -> str | None:
     taken = [is_frontal_chest(answer.text) for answer in answers]
     if all(taken):
         return None
-    is_sure = any(a.certainty >= SURE or not is_no_frontal_chest(a.text) for a in answers)
-    if is_sure and not any(taken):
+    is_decisive = any(a.certainty >= SURE or not is_no_frontal_chest(a.text) for a in answers)
+    if is_decisive and not any(taken):
         raise AbstentionError("The image does not look like a frontal chest radiograph.")
     return "The model is not sure that this is a frontal chest radiograph."
 

@@ -139,10 +139,13 @@ def _pass_gates(draft: Draft, priors: Sequence[int]) -> list[int]:
     questions = [question for gate in asked for question in gate]
     answered = iter(draft.ask(questions) if questions else ())
     passed: list[int] = []
-    for number, gate in zip([None, *priors], asked, strict=True):
+    for number, image, gate in zip([None, *priors], images, asked, strict=True):
         answers = [next(answered) for _ in gate]
         try:
             doubt = _judge_gate(gate, answers)
+            if doubt and (number is not None or Task.SEGMENTATION not in draft.request.tasks):
+                lungs = lung_questions(draft.vocabulary, image)
+                _judge_gate(lungs, draft.ask(lungs))
         except AbstentionError as exc:
             if number is None:
                 raise

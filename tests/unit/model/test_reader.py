@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from model.errors import AnswerError
 from model.families.family import Generation
-from model.protocol import GATE_WORDINGS
+from model.protocol import GATE_WORDINGS, gate_questions
 from model.questions import Question
 from model.reader import NO_PRIOR, Reader
 from model.reading import (
@@ -214,8 +214,9 @@ def test_foreign_image_is_declined_by_the_gate_question() -> None:
     reading = read(chest(earlier()), {GATE: Generation("Not a frontal chest radiograph.", 0)})
     assert reading.abstention == "The image does not look like a frontal chest radiograph."
     assert concludes_nothing(reading)
-    assert reading.answers[0].request == GATE
-    assert len(reading.answers) == 2 * GATE_WORDINGS
+    assert {answer.request for answer in reading.answers} == {
+        question.text for question in gate_questions(Modality.CXR, ScriptedFamily.vocabulary)
+    }
 
 
 def test_implausible_lungs_decline_the_study() -> None:
@@ -226,6 +227,32 @@ def test_implausible_lungs_decline_the_study() -> None:
     reading = read(chest(), swapped)
     assert reading.abstention == "The lungs are on the wrong sides of the image."
     assert concludes_nothing(reading)
+
+
+@pytest.mark.parametrize(("swapped", "is_read"), [(False, True), (True, False)])
+def test_doubtful_image_is_read_only_if_its_lungs_are_where_lungs_are(swapped: bool, is_read: bool) -> None:
+    sides = ("right lung", "left lung") if swapped else ("left lung", "right lung")
+    script = {
+        GATE: Generation("Not a frontal chest radiograph.", 0, certainty=0.6),
+        segment(sides[0]): organ(sides[0], 20, 75, 90, 110),
+        segment(sides[1]): organ(sides[1], 20, 15, 90, 55),
+    }
+    reading = read(replace(chest(), tasks=(Task.CLASSIFICATION,)), script)
+    assert (reading.abstention is None) is is_read
+    assert bool(reading.findings) is is_read
+    assert told(reading, "not sure that this is a frontal chest") is is_read
+
+
+def test_doubtful_prior_whose_lungs_are_misplaced_costs_a_caveat_only() -> None:
+    family = ScriptedFamily({segment("left lung"): organ("left lung", 20, 15, 90, 55)})
+    family.gates = [
+        Generation("A frontal chest radiograph.", 0),
+        Generation("Not a frontal chest radiograph.", 0, certainty=0.6),
+    ]
+    reading = Reader(family).read(replace(chest(earlier()), tasks=(Task.CLASSIFICATION, Task.COMPARISON)))
+    assert reading.comparisons == ()
+    assert reading.findings
+    assert any("No comparison with prior 1" in caveat for caveat in reading.caveats)
 
 
 def test_heart_on_the_right_is_told() -> None:

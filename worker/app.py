@@ -22,7 +22,6 @@ from dicom_node.settings import NodeSettings
 from dicom_node.storage import InstanceStore, ResultStore
 from dicom_node.study import Stage
 from model.reader import Reader
-from model.registry import load_family
 from worker.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
@@ -39,6 +38,8 @@ class WorkerProcess:
 
     @cached_property
     def reader(self) -> Reader:
+        from model.registry import load_family
+
         settings = self.settings.worker
         return Reader(load_family(settings.weights, torch_device(settings.device), settings.precision))
 

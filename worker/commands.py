@@ -1,5 +1,6 @@
 """Commands of the worker's room: `medversa-node worker`, `ask` and `demo`."""
 
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -42,6 +43,9 @@ def worker(
     settings = load_settings(config)
     configure_logging(log_level, as_json=log_json)
     served = [Stage(name) for name in stages] or list(Stage)
+    if Stage.READING in served:
+        # Before processes are forked, so that they share it; who only delivers starts without it.
+        import_module("model.registry")
     run_worker(build_app(settings), served, concurrency, log_level)
 
 

@@ -38,24 +38,28 @@ make_venv() {
             "$python" -m venv "$venv"
         }
     fi
-    pip="$venv/bin/pip --disable-pip-version-check"
+    # Compiled below, on all cores, where pip would use one for a minute.
+    pip_install="$venv/bin/pip --disable-pip-version-check install -q --no-compile"
     torch=$(sed -n 's/^torch==//p' "$here/constraints.txt")
     # Without a GPU the CPU build will do: it is a tenth of the size. TORCH_INDEX names an index that has it.
     if ! "$venv/bin/python" -c 'import importlib.metadata as m; m.version("torch")' 2>/dev/null; then
         echo "installing PyTorch $torch"
         if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi >/dev/null 2>&1; then
-            $pip install -q -c "$here/constraints.txt" "torch==$torch"
+            $pip_install -c "$here/constraints.txt" "torch==$torch"
         else
-            $pip install -q -c "$here/constraints.txt" ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
+            $pip_install -c "$here/constraints.txt" ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
                 "torch==$torch+cpu" 2>/dev/null || {
                 echo "no CPU build of PyTorch in the configured index: taking the default one" \
                      "(set TORCH_INDEX to an index with CPU builds to save space)"
-                $pip install -q -c "$here/constraints.txt" "torch==$torch"
+                $pip_install -c "$here/constraints.txt" "torch==$torch"
             }
         fi
     fi
     echo "installing medversa-node[$extras]"
-    $pip install -q -c "$here/constraints.txt" -e "$here[$extras]"
+    $pip_install -c "$here/constraints.txt" -e "$here[$extras]"
+    # It says so, and goes on, where a package brings a file that is no Python of this version.
+    "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" "$here/model" "$here/structured_reports" \
+        "$here/dicom_node" "$here/worker" >/dev/null || true
 }
 
 # Names the Debian packages of `FILE-OR-PROGRAM:PACKAGE` pairs whose first half is not there.

@@ -18,9 +18,10 @@ $(VENV)/.runs: pyproject.toml constraints.txt deploy/install.sh
 	./deploy/install.sh venv $(VENV) worker
 	@touch $@
 
-$(VENV)/.tests: $(VENV)/.runs
+# All that programs need is among what tests need.
+$(VENV)/.tests: pyproject.toml constraints.txt deploy/install.sh
 	./deploy/install.sh venv $(VENV) dev
-	@touch $@
+	@touch $(VENV)/.runs $@
 
 servers validators databases viewers:
 	@./deploy/install.sh $@

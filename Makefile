@@ -2,7 +2,8 @@
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+# One more than the two cores that we count on: tests that wait for servers leave theirs to others.
+JOBS ?= 3
 OUT ?= .demo
 RUN ?= runs/medversa-demo
 WEIGHTS ?= medversa-demo

@@ -20,7 +20,7 @@ def arrival(number: int, folder: Path) -> Arrival:
         transfer_syntax_uid="1.2.840.10008.1.2.1",
         modality="CT",
         path=folder / "20260102-00" / f"{number:032x}.dcm",
-        sha256=f"{number:064x}",
+        digest=f"{number:064x}",
         size=524_288,
         origin=Origin.ROUTED,
         received_at=datetime.now(UTC),

@@ -41,7 +41,7 @@ def instance_row(folder: Path, number: int) -> dict[str, object]:
         "body_part": "CHEST",
         "description": "CT Thorax Lung 1.0",
         "path": str(folder / f"20260101-{study % FOLDERS:02}" / f"{number:032x}.dcm"),
-        "sha256": f"{number:064x}",
+        "digest": f"{number:064x}",
         "size": 524_288,
         "origin": "routed",
         "revision": 1,

@@ -157,7 +157,7 @@ def admit(arrival: Arrival, known: Known) -> Admission:
 
 
 def _admit_again(arrived: Instance, kept: Instance, origin: Origin) -> Admission:
-    is_same = (arrived.sha256, arrived.transfer_syntax_uid) == (kept.sha256, kept.transfer_syntax_uid)
+    is_same = (arrived.digest, arrived.transfer_syntax_uid) == (kept.digest, kept.transfer_syntax_uid)
     if is_same or origin is not Origin.ROUTED:
         # What we fetch again as part of a prior may have been recoded on the way: the first one stays.
         return Admission(Disposition.DUPLICATE, origin, Reason.DUPLICATE)

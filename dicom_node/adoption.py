@@ -4,7 +4,6 @@ A file is sealed with length and digest of its data set before it is made durabl
 it did not break off, and can be indexed again.
 """
 
-import hashlib
 import logging
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
@@ -14,6 +13,7 @@ from typing import Final
 
 from dicom_node.admission import Arrival, Disposition, StoreCommand, check_header
 from dicom_node.database.engine import Database
+from dicom_node.digest import digest_of_rest
 from dicom_node.errors import HeaderError, IdentityError
 from dicom_node.file_meta import MOST_META, end_of_meta, read_meta, read_seal
 from dicom_node.header import peek
@@ -57,7 +57,7 @@ def arrival_from(path: Path) -> Arrival | None:
             if start is None or seal is None or path.stat().st_size - start != seal[0]:
                 return None
             file.seek(start)
-            if hashlib.file_digest(file, "sha256").hexdigest() != seal[1]:
+            if digest_of_rest(file, seal[1]) != seal[1]:
                 return None
 
             def read_at(offset: int, length: int) -> bytes:
@@ -79,7 +79,7 @@ def arrival_from(path: Path) -> Arrival | None:
         transfer_syntax_uid=meta.transfer_syntax_uid,
         modality=header.modality,
         path=path,
-        sha256=seal[1],
+        digest=seal[1],
         size=seal[0],
         origin=Origin.RETRIEVED,
         received_at=datetime.fromtimestamp(path.stat().st_mtime, UTC),
@@ -110,7 +110,7 @@ def _admit(database: Database, arrivals: list[Arrival]) -> Adopted:
             total += Adopted(indexed=1)
             continue
         known = database.instances.get(arrival.instance.sop_instance_uid)
-        if known is not None and known.sha256 == arrival.instance.sha256:
+        if known is not None and known.digest == arrival.instance.digest:
             arrival.instance.path.unlink(missing_ok=True)
             total += Adopted(known=1)
         else:
@@ -167,6 +167,6 @@ def _is_whole(instance: Instance, *, is_last: bool) -> bool:
             if start is None or instance.path.stat().st_size - start != instance.size:
                 return False
             file.seek(start)
-            return not is_last or hashlib.file_digest(file, "sha256").hexdigest() == instance.sha256
+            return not is_last or digest_of_rest(file, instance.digest) == instance.digest
     except (OSError, HeaderError):
         return False

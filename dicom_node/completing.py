@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 from pydicom.filereader import read_file_meta_info
@@ -93,7 +93,7 @@ class StudyCompleter:
     def _source(self, study: Study) -> str:
         uid = study.study_instance_uid
         if uid not in self._source_of:
-            self._source_of[uid] = source_of(self._database.instances.of_study(uid))
+            self._source_of[uid] = _sender_of(self._database.instances.one_of_study(uid))
         return self._source_of[uid]
 
     def _complete(self, study: Study, reason: Reason, signals: Signals) -> None:
@@ -131,11 +131,11 @@ class StudyCompleter:
             self._counts.forget(study_instance_uid)
 
 
-def source_of(instances: Sequence[Instance]) -> str:
-    """Return who sent the first instance of a study, as our file meta information says; empty if unknown."""
-    for instance in instances[:1]:
-        try:
-            return str(read_file_meta_info(instance.path).get("SourceApplicationEntityTitle") or "").strip()
-        except UNREADABLE:
-            return ""
-    return ""
+def _sender_of(instance: Instance | None) -> str:
+    """Return who sent an instance, as our file meta information says; empty if unknown."""
+    if instance is None:
+        return ""
+    try:
+        return str(read_file_meta_info(instance.path).get("SourceApplicationEntityTitle") or "").strip()
+    except UNREADABLE:
+        return ""

@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dicom_node.errors import DamagedError, HeaderError
 from dicom_node.header import LONG_VRS
@@ -30,24 +31,32 @@ def encode(
     It ends with `SEAL_BYTES` zeros, Private Information (0002,0102), in which `seal` is put when the data set
     is complete.
     """
-    body = struct.pack("<HH2sHL", 2, 1, b"OB", 0, 2) + b"\0\1"
-    for element, uid in ((0x02, sop_class_uid), (0x03, sop_instance_uid), (0x10, transfer_syntax_uid)):
-        body += _element(element, b"UI", uid.encode("ascii"), b"\0")
+    before, after = _around(sop_class_uid, transfer_syntax_uid, source_ae_title)
+    body = before + _element(0x03, b"UI", sop_instance_uid.encode("ascii"), b"\0") + after
+    return PREAMBLE + GROUP_LENGTH.pack(2, 0, b"UL", 4, len(body)) + body
+
+
+@lru_cache
+def _around(sop_class_uid: str, transfer_syntax_uid: str, source_ae_title: str) -> tuple[bytes, bytes]:
+    """Return what precedes and what follows the SOP Instance UID: the same for a whole series."""
+    before = struct.pack("<HH2sHL", 2, 1, b"OB", 0, 2) + b"\0\1"
+    before += _element(0x02, b"UI", sop_class_uid.encode("ascii"), b"\0")
+    body = _element(0x10, b"UI", transfer_syntax_uid.encode("ascii"), b"\0")
     body += _element(0x12, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii"), b"\0")
     body += _element(0x13, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii"), b" ")
     if source_ae_title:
         body += _element(0x16, b"AE", source_ae_title.encode("ascii", "replace"), b" ")
     body += _element(0x100, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii"), b"\0")
     body += _LONG_ELEMENT.pack(2, 0x102, b"OB", SEAL_BYTES) + bytes(SEAL_BYTES)
-    return PREAMBLE + GROUP_LENGTH.pack(2, 0, b"UL", 4, len(body)) + body
+    return before, body
 
 
-def seal(size: int, sha256: str) -> bytes:
+def seal(size: int, digest: str) -> bytes:
     """Return what says of a file that its data set is complete: its length in bytes and its digest.
 
     With it a file tells by itself, without an index, that it is what was received.
     """
-    return _SEAL.pack(f"{size:016}".encode(), sha256.encode())
+    return _SEAL.pack(f"{size:016}".encode(), digest.encode())
 
 
 def read_seal(head: bytes) -> tuple[int, str] | None:
@@ -55,8 +64,8 @@ def read_seal(head: bytes) -> tuple[int, str] | None:
     mark = _LONG_ELEMENT.pack(2, 0x102, b"OB", SEAL_BYTES)
     if head[-SEAL_BYTES - len(mark) : -SEAL_BYTES] != mark or not any(head[-SEAL_BYTES:]):
         return None
-    size, sha256 = _SEAL.unpack(head[-SEAL_BYTES:])
-    return int(size), sha256.decode()
+    size, digest = _SEAL.unpack(head[-SEAL_BYTES:])
+    return int(size), digest.decode().rstrip("\0")
 
 
 def data_set_offset(content: bytes) -> int:

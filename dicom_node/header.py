@@ -147,8 +147,7 @@ class _Walk:
         self._read_at = read_at
         self._size = size
         order = ">" if is_big_endian else "<"
-        self._tag = struct.Struct(order + "HH").unpack_from
-        self._short = struct.Struct(order + "H").unpack_from
+        self._element = struct.Struct(order + "HH2sH").unpack_from
         self._long = struct.Struct(order + "L").unpack_from
         self._implicit = [False]
         """Encoding of the data set and of each open sequence: a UN of undefined length is implicit."""
@@ -159,30 +158,38 @@ class _Walk:
 
     def header(self) -> Header:
         values: dict[str, str] = {}
-        position = 0
+        implicit, position = self._implicit, 0
         for _ in range(MAX_ELEMENTS):
-            at = self._have(position, 12)
+            at = position - self._buffer_at
+            if not 0 <= at <= len(self._buffer) - 12:
+                at = self._have(position, 12)
             left = len(self._buffer) - at
             if left < 8:
                 break
-            group, element = self._tag(self._buffer, at)
+            group, element, vr, length = self._element(self._buffer, at)
             if group == 0xFFFE:
                 position = self._delimiter(position, element, self._long(self._buffer, at + 4)[0])
                 continue
-            is_nested = len(self._implicit) > 1
+            is_nested = len(implicit) > 1
             if group > _LAST_GROUP and not is_nested:
                 return Header(**values)
-            vr, length, start = self._element(at, position)
+            start = position + 8
+            if implicit[-1] or vr in LONG_VRS:
+                length, start = self._long_length(at, start)
+            elif not (vr.isalpha() and vr.isupper()):
+                raise HeaderError("an element has no value representation")
             if length == UNDEFINED:
-                position = self._open(start, is_implicit=self._implicit[-1] or vr == b"UN")
+                position = self._open(start, is_implicit=implicit[-1] or vr == b"UN")
                 continue
             name = None if is_nested else _FIELDS.get(group << 16 | element)
             if name is not None:
                 values[name] = self._value(start, length)
-            position = self._skip(start, length)
+            position = start + length
+            if self._size is not None and position > self._size:
+                raise HeaderError("an element is longer than the data set")
         else:
             raise HeaderError("the header has more elements than it may have")
-        if len(self._implicit) > 1:
+        if len(implicit) > 1:
             raise HeaderError("a sequence is not closed")
         return Header(**values)
 
@@ -195,18 +202,13 @@ class _Walk:
             return 0
         return at
 
-    def _element(self, at: int, position: int) -> tuple[bytes, int, int]:
-        """Return VR (empty if implicit), value length and the value's position."""
+    def _long_length(self, at: int, start: int) -> tuple[int, int]:
+        """Return a value length of 32 bits and the value's position."""
         if self._implicit[-1]:
-            return b"", self._long(self._buffer, at + 4)[0], position + 8
-        vr = self._buffer[at + 4 : at + 6]
-        if vr in LONG_VRS:
-            if len(self._buffer) < at + 12:
-                raise HeaderError("the data set ends within an element")
-            return vr, self._long(self._buffer, at + 8)[0], position + 12
-        if not (vr.isalpha() and vr.isupper()):
-            raise HeaderError("an element has no value representation")
-        return vr, self._short(self._buffer, at + 6)[0], position + 8
+            return self._long(self._buffer, at + 4)[0], start
+        if len(self._buffer) < at + 12:
+            raise HeaderError("the data set ends within an element")
+        return self._long(self._buffer, at + 8)[0], start + 4
 
     def _open(self, start: int, *, is_implicit: bool) -> int:
         if len(self._implicit) > MAX_DEPTH:

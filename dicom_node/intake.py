@@ -1,6 +1,5 @@
 """Takes instances in: bytes to the spool as they come, then file, name and row durable, then the answer."""
 
-import hashlib
 import logging
 import shutil
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from dicom_node.admission import (
     check_header,
 )
 from dicom_node.database.engine import Database
+from dicom_node.digest import Digest
 from dicom_node.dimse_status import SUCCESS, quarantined_with, refused_with
 from dicom_node.errors import DiskFullError, HeaderError, IdentityError, IndexAwayError, StorageError
 from dicom_node.group_commit import GroupCommit
@@ -131,7 +131,7 @@ class Reception:
         self._intake = intake
         self._command = command
         self._register = register
-        self._digest = hashlib.sha256()
+        self._digest = Digest()
         self._meta_size = 0
         self._error: IdentityError | StorageError | None = None
         self.file: SpoolFile | None = None
@@ -162,6 +162,20 @@ class Reception:
             return
         self._digest.update(fragment)
 
+    def room(self, most: int) -> memoryview | None:
+        """Return where the next bytes of the data set may be put; None if they are not kept."""
+        return None if self.file is None else self.file.room(most)
+
+    def advance(self, fragment: memoryview) -> None:
+        """Take what was put into the front of `room`."""
+        if self.file is None:
+            return
+        self._digest.update(fragment)
+        try:
+            self.file.advance(len(fragment))
+        except OSError as exc:
+            self.fail(storage_error(exc))
+
     def abort(self) -> None:
         """Forget the instance: the association ended or something failed before it was complete."""
         file, self.file = self.file, None
@@ -191,9 +205,9 @@ class Reception:
         return peek(read_at, file.size - start, self._command.transfer_syntax_uid)
 
     def _commit(self, file: SpoolFile, header: Header, fault: Reason | None) -> Admission:
-        size, sha256 = file.size - self._meta_size, self._digest.hexdigest()
+        size, digest = file.size - self._meta_size, self._digest.text()
         try:
-            file.write_at(self._meta_size - file_meta.SEAL_BYTES, file_meta.seal(size, sha256))
+            file.write_at(self._meta_size - file_meta.SEAL_BYTES, file_meta.seal(size, digest))
             file.sync()
         except OSError as exc:
             raise storage_error(exc) from exc
@@ -206,7 +220,7 @@ class Reception:
             transfer_syntax_uid=command.transfer_syntax_uid,
             modality=header.modality,
             path=file.path,
-            sha256=sha256,
+            digest=digest,
             size=size,
             origin=command.origin,
             received_at=self._intake.now(),

@@ -12,8 +12,10 @@ from typing import IO
 from dicom_node.adoption import scrub, sweep
 from dicom_node.callers import is_known_address
 from dicom_node.completing import StudyCompleter
+from dicom_node.database.connections import OneWriter
 from dicom_node.database.engine import Database, open_database
 from dicom_node.database.health import check_index
+from dicom_node.database.instances import InstanceRepository
 from dicom_node.dispatch import Dispatcher
 from dicom_node.errors import AlreadyServedError, NodeError, StorageError
 from dicom_node.orders.asking import OrderFinder
@@ -84,7 +86,8 @@ class NodeService:
         check_index(node.database_url, data_dir / IMAGES)
         self.database: Database = open_database(node.database_url)
         self.store = InstanceStore(data_dir, self.database)
-        self._registrar = Registrar(self.database.instances, self._visits)
+        self._writer = OneWriter(self.database.connections.engine, self.database.connections.now)
+        self._registrar = Registrar(InstanceRepository(self._writer), self._visits)
         self._front = Front(self._visits, self._registrar, self._crew)
         self._dispatcher = Dispatcher(settings, self.database)
         self._stop = threading.Event()
@@ -128,6 +131,7 @@ class NodeService:
             for thread in others:
                 thread.join()
             self.store.spool.close()
+            self._writer.close()
             self.database.close()
             self._lock.close()
         if self._lost_part:

@@ -20,6 +20,7 @@ from uuid import uuid4
 from pydicom import Dataset, dcmread, dcmwrite
 
 from dicom_node.database.engine import Database
+from dicom_node.digest import digest_of
 from dicom_node.errors import DamagedError, DiskFullError, HeaderError, StorageError
 from dicom_node.file_meta import data_set_offset
 from dicom_node.nesting import check_nesting
@@ -170,7 +171,7 @@ class InstanceStore:
                 raise DamagedError(f"a stored instance is lost: {exc.strerror}") from exc
             raise storage_error(exc) from exc
         data_set = memoryview(content)[data_set_offset(content) :]
-        if hashlib.sha256(data_set).hexdigest() != instance.sha256:
+        if digest_of(data_set, instance.digest) != instance.digest:
             raise DamagedError("a stored instance is not what was received")
         try:
             check_nesting(data_set, instance.transfer_syntax_uid)

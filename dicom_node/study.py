@@ -136,8 +136,8 @@ class Instance:
     transfer_syntax_uid: str
     modality: str
     path: Path
-    sha256: str
-    """Of the data set as received, without file meta."""
+    digest: str
+    """Of the data set as received, without file meta (`dicom_node.digest`)."""
     size: int
     origin: Origin
     received_at: datetime
@@ -294,7 +294,7 @@ class Refusal:
     """Where the bytes lie in quarantine; None if refused."""
     calling_ae_title: str
     at: datetime
-    sha256: str | None = None
+    digest: str | None = None
     """Of the data set in quarantine; None if refused."""
 
 

@@ -1,6 +1,7 @@
 """Identifiers (PS3.5 9.1): what is one, and which are ours."""
 
 import re
+from functools import lru_cache
 
 IMPLEMENTATION_CLASS_UID = "2.25.204683467395310446098425213117846227251"
 """Names this software in file meta and associations (PS3.7 D.3.3.2)."""
@@ -12,6 +13,7 @@ _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*", re.ASCII)
 MAX_LENGTH = 64
 
 
+@lru_cache(maxsize=1 << 10)
 def is_uid(text: str) -> bool:
     """Say whether `text` has the form of a UID: digits and dots, 1 to 64 characters."""
     return len(text) <= MAX_LENGTH and _UID.fullmatch(text) is not None

@@ -25,5 +25,5 @@ def _counted(refusals: list[Refusal]) -> str:
 
 def _both(database: Database, conflict: Refusal) -> str:
     kept = database.instances.get(conflict.sop_instance_uid)
-    in_use = "none" if kept is None else kept.sha256
-    return f"sha256 {in_use} is in use, {conflict.sha256} in quarantine"
+    in_use = "none" if kept is None else kept.digest
+    return f"digest {in_use} is in use, {conflict.digest} in quarantine"

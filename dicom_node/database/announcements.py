@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, literal, select, update
 
 from dicom_node.database.connections import Connections
 from dicom_node.database.events import record_event
+from dicom_node.database.prepared import Prepared
 from dicom_node.database.schema import (
     announced_images,
     instances,
@@ -23,6 +24,48 @@ from dicom_node.study import Origin, Study
 IN_PROGRESS: Final = "IN PROGRESS"
 STUDIES_REMEMBERED: Final = 200
 """Studies of one source from which its quiet period is learned."""
+
+
+def _so_far() -> Select[Any]:
+    of_study = instances.c.study_instance_uid == bindparam("uid")
+    here = select(instances.c.sop_instance_uid).where(of_study)
+    refused = select(refusals.c.sop_instance_uid).where(refusals.c.study_instance_uid == bindparam("uid"))
+    # What an archive has of us belongs to the study there, and is not sent back to us.
+    ours = select(results.c.sop_instance_uid).where(results.c.study_instance_uid == bindparam("uid"))
+    derived = [literal(modality) for modality in DERIVED]
+    received = (of_study, instances.c.origin != Origin.RESULT)
+    announced = select(func.count()).where(
+        announced_images.c.study_instance_uid == bindparam("uid"),
+        announced_images.c.sop_instance_uid.not_in(ours),
+    )
+    columns = {
+        "began_at": select(func.min(instances.c.received_at)).where(
+            *received, instances.c.revision == bindparam("in_revision")
+        ),
+        "images": select(func.count()).where(*received, instances.c.modality.not_in(derived)),
+        "own_images": select(func.count()).where(
+            results.c.study_instance_uid == bindparam("uid"), results.c.modality.not_in(derived)
+        ),
+        "announced": announced,
+        "missing": announced.where(
+            announced_images.c.sop_instance_uid.not_in(here),
+            announced_images.c.sop_instance_uid.not_in(refused),
+        ),
+    }
+    return select(*(query.scalar_subquery().label(name) for name, query in columns.items()))
+
+
+# Asked again and again of every study that is arriving.
+_SO_FAR = Prepared(_so_far())
+_STEPS = Prepared(
+    select(performed_steps.c.status).where(performed_steps.c.study_instance_uid == bindparam("uid"))
+)
+_GAPS = Prepared(
+    select(quiet_gaps.c.gap_ms)
+    .where(quiet_gaps.c.ae_title == bindparam("source"))
+    .order_by(quiet_gaps.c.at.desc())
+    .limit(literal(STUDIES_REMEMBERED))
+)
 
 
 class Announced(Protocol):
@@ -91,40 +134,16 @@ class AnnouncementRepository:
     def so_far(self, study: Study) -> SoFar:
         """Tell what was announced of a study and what of it has come, whatever became of it here."""
         uid = study.study_instance_uid
-        of_study = (instances.c.study_instance_uid == uid, instances.c.origin != Origin.RESULT)
-        here = select(instances.c.sop_instance_uid).where(instances.c.study_instance_uid == uid)
-        refused = select(refusals.c.sop_instance_uid).where(refusals.c.study_instance_uid == uid)
-        # What an archive has of us belongs to the study there, and is not sent back to us.
-        ours = select(results.c.sop_instance_uid).where(results.c.study_instance_uid == uid)
-        announced = select(func.count()).where(
-            announced_images.c.study_instance_uid == uid, announced_images.c.sop_instance_uid.not_in(ours)
-        )
         with self._connections.reading() as connection:
-            began = select(func.min(instances.c.received_at)).where(
-                *of_study, instances.c.revision == study.revision
-            )
-            images = select(func.count()).where(*of_study, instances.c.modality.not_in(DERIVED))
-            own_images = select(func.count()).where(
-                results.c.study_instance_uid == uid, results.c.modality.not_in(DERIVED)
-            )
-            steps = select(performed_steps.c.status).where(performed_steps.c.study_instance_uid == uid)
-            statuses = connection.execute(steps).scalars().all()
-            count = connection.execute(announced).scalar_one()
-            missing = 0
-            if count:
-                left = announced.where(
-                    announced_images.c.sop_instance_uid.not_in(here),
-                    announced_images.c.sop_instance_uid.not_in(refused),
-                )
-                missing = connection.execute(left).scalar_one()
-            return SoFar(
-                began_at=connection.execute(began).scalar_one() or study.last_received_at,
-                received=connection.execute(images).scalar_one()
-                + connection.execute(own_images).scalar_one(),
-                is_in_progress=IN_PROGRESS in statuses,
-                is_announced=count > 0,
-                missing=missing,
-            )
+            (found,) = _SO_FAR.rows(connection, {"uid": uid, "in_revision": study.revision})
+            steps = _STEPS.rows(connection, {"uid": uid})
+        return SoFar(
+            began_at=found.began_at or study.last_received_at,
+            received=found.images + found.own_images,
+            is_in_progress=any(step.status == IN_PROGRESS for step in steps),
+            is_announced=found.announced > 0,
+            missing=found.missing,
+        )
 
     def remember_gap(self, study: Study, ae_title: str, gap_s: float) -> None:
         """Keep the longest gap within a study of a source, once for each revision."""
@@ -140,14 +159,8 @@ class AnnouncementRepository:
 
     def gaps_s(self, ae_title: str) -> list[float]:
         """Return the longest gap within each of a source's last studies, in seconds."""
-        query = (
-            select(quiet_gaps.c.gap_ms)
-            .where(quiet_gaps.c.ae_title == ae_title)
-            .order_by(quiet_gaps.c.at.desc())
-            .limit(STUDIES_REMEMBERED)
-        )
         with self._connections.reading() as connection:
-            return [gap / 1000 for gap in connection.execute(query).scalars()]
+            return [row.gap_ms / 1000 for row in _GAPS.rows(connection, {"source": ae_title})]
 
     def _add(self, connection: Connection, study_instance_uid: str, images: Sequence[Announced]) -> None:
         known = set(

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from dicom_node.database.schema import (
     studies,
 )
 from dicom_node.database.studies import is_job_begun, patient_of_row
+from dicom_node.digest import digest_of_stored, is_marked
 from dicom_node.dimse_status import quarantined_with
+from dicom_node.errors import DamagedError
 from dicom_node.header import Header
 from dicom_node.result_classes import KEY_OBJECTS
 from dicom_node.routing import is_for_reading
@@ -63,16 +66,27 @@ _TOUCH_STUDY = Prepared(
 
 # Built once: building them costs more than running them.
 class _Lookup:
-    """A query by one or many identifiers; the common case of one needs no IN list expanded each time."""
+    """A query by identifiers, a few of them at a time, so that it is prepared once whatever their number."""
+
+    AT_A_TIME = 8
 
     def __init__(self, query: Select[Any], column: ColumnElement[str]) -> None:
         self._one = Prepared(query.where(column == bindparam("uid")))
-        self._many = query.where(column.in_(bindparam("uids", expanding=True)))
+        names = [f"uid{number}" for number in range(self.AT_A_TIME)]
+        self._some = Prepared(query.where(column.in_([bindparam(name) for name in names])))
+        self._names = names
 
-    def __call__(self, connection: Connection, uids: Sequence[str]) -> Sequence[Any]:
+    def __call__(self, connection: Connection, uids: Sequence[str]) -> list[Any]:
+        """Return the rows of distinct `uids`."""
         if len(uids) == 1:
             return self._one.rows(connection, {"uid": uids[0]})
-        return connection.execute(self._many, {"uids": uids}).all()
+        found: list[Any] = []
+        for at in range(0, len(uids), self.AT_A_TIME):
+            some = uids[at : at + self.AT_A_TIME]
+            # Places that are left over ask once more for the first: an IN list gives no row twice.
+            filled = zip_longest(self._names, some, fillvalue=some[0])
+            found += self._some.rows(connection, dict(filled))
+        return found
 
 
 _known_instances = _Lookup(select(instances), instances.c.sop_instance_uid)
@@ -130,19 +144,17 @@ class InstanceRepository:
 
     def of_study(self, study_instance_uid: str, up_to_revision: int | None = None) -> list[Instance]:
         """Return what of a study is in use, by series; own results and quarantined instances are left out."""
-        query = (
-            select(instances)
-            .where(
-                instances.c.study_instance_uid == study_instance_uid,
-                instances.c.quarantined == 0,
-                instances.c.origin != Origin.RESULT,
-            )
-            .order_by(instances.c.series_instance_uid, instances.c.sop_instance_uid)
-        )
+        query = _of_study(study_instance_uid)
         if up_to_revision is not None:
             query = query.where(instances.c.revision <= up_to_revision)
         with self._connections.reading() as connection:
             return [instance_of_row(row) for row in connection.execute(query)]
+
+    def one_of_study(self, study_instance_uid: str) -> Instance | None:
+        """Return the first of `of_study`; None if there is none."""
+        with self._connections.reading() as connection:
+            row = connection.execute(_of_study(study_instance_uid).limit(1)).one_or_none()
+        return None if row is None else instance_of_row(row)
 
     def in_folder(self, folder: Path) -> list[Instance]:
         """Return the instances whose files lie in a folder, whatever became of them."""
@@ -160,6 +172,18 @@ class InstanceRepository:
         return found
 
 
+def _of_study(study_instance_uid: str) -> Select[Any]:
+    return (
+        select(instances)
+        .where(
+            instances.c.study_instance_uid == study_instance_uid,
+            instances.c.quarantined == 0,
+            instances.c.origin != Origin.RESULT,
+        )
+        .order_by(instances.c.series_instance_uid, instances.c.sop_instance_uid)
+    )
+
+
 def instance_of_row(row: Row[Any]) -> Instance:
     return Instance(
         sop_instance_uid=SOPInstanceUID(row.sop_instance_uid),
@@ -169,7 +193,7 @@ def instance_of_row(row: Row[Any]) -> Instance:
         transfer_syntax_uid=row.transfer_syntax_uid,
         modality=row.modality,
         path=Path(row.path),
-        sha256=row.sha256,
+        digest=row.digest,
         size=row.size,
         origin=Origin(row.origin),
         received_at=row.received_at,
@@ -206,7 +230,7 @@ class _Intake:
     def take(self, arrival: Arrival) -> Admission:
         instance = arrival.instance
         known = Known(
-            instance=self._known.get(instance.sop_instance_uid),
+            instance=_comparable(self._known.get(instance.sop_instance_uid), instance),
             patient=self._patients.get(instance.study_instance_uid),
             is_own_result=instance.sop_instance_uid in self._own,
         )
@@ -302,12 +326,12 @@ class _Intake:
         return after
 
     def _is_in_quarantine(self, instance: Instance) -> bool:
-        content = (instance.sop_instance_uid, instance.sha256)
-        if any((row["sop_instance_uid"], row["sha256"]) == content for row in self._refused):
+        content = (instance.sop_instance_uid, instance.digest)
+        if any((row["sop_instance_uid"], row["digest"]) == content for row in self._refused):
             return True
         query = select(refusals.c.refusal_id).where(
             refusals.c.sop_instance_uid == instance.sop_instance_uid,
-            refusals.c.sha256 == instance.sha256,
+            refusals.c.digest == instance.digest,
             refusals.c.fate.is_distinct_from(Fate.DROPPED),
         )
         return self._connection.execute(query).first() is not None
@@ -337,6 +361,16 @@ class _Intake:
             self._connection.execute(insert(notes_to_read), self._notes)
 
 
+def _comparable(known: Instance | None, arrived: Instance) -> Instance | None:
+    """Give what was received before BLAKE3 was used the digest that tells whether it is the same."""
+    if known is None or is_marked(known.digest) == is_marked(arrived.digest):
+        return known
+    try:
+        return replace(known, digest=digest_of_stored(known.path, arrived.digest))
+    except (OSError, DamagedError):
+        return known  # then it is not shown to be the same
+
+
 def _fields(instance: Instance) -> dict[str, Any]:
     return {name: getattr(instance, name) for name in Instance.__dataclass_fields__}
 
@@ -364,7 +398,7 @@ def _quarantine_row(arrival: Arrival, admission: Admission) -> dict[str, Any]:
         "detail": admission.detail,
         "dimse_status": quarantined_with(admission.reason),
         "kept_at": str(instance.path),
-        "sha256": instance.sha256,
+        "digest": instance.digest,
         "calling_ae_title": arrival.calling_ae_title[:16],
         "at": instance.received_at,
     }

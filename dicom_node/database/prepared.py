@@ -4,7 +4,7 @@ What SQLAlchemy does around an execution takes longer than SQLite's own part, an
 receivers out of the processor's caches. Statements, types and errors stay SQLAlchemy's.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -46,8 +46,14 @@ class _Compiled:
     def __init__(self, statement: Statement, columns: Sequence[str] | None, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=columns)
         self._text = str(compiled)
-        types = {name: bind.type.dialect_impl(dialect) for name, bind in compiled.binds.items()}
-        self._binders = {name: kind.bind_processor(dialect) for name, kind in types.items()}
+        self._binders: dict[str, Callable[[Any], Any] | None] = {}
+        self._constants: dict[str, Any] = {}
+        for parameter, name in compiled.bind_names.items():
+            bind = parameter.type.dialect_impl(dialect).bind_processor(dialect)
+            if parameter.required:
+                self._binders[name] = bind
+            else:
+                self._constants[name] = parameter.value if bind is None else bind(parameter.value)
         selected = list(statement.selected_columns) if isinstance(statement, Select) else []
         self._readers = [
             (str(column.key), column.type.dialect_impl(dialect).result_processor(dialect, None))
@@ -64,7 +70,7 @@ class _Compiled:
             return [self._read(row) for row in cursor.fetchall()]
 
     def _bound(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        return {
+        return self._constants | {
             name: values[name] if bind is None else bind(values[name]) for name, bind in self._binders.items()
         }
 

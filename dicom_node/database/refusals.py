@@ -108,7 +108,7 @@ def out_of_use(row: Row[Any], reason: Reason, detail: str, at: datetime) -> dict
         "detail": detail,
         "dimse_status": quarantined_with(reason),
         "kept_at": row.path,
-        "sha256": row.sha256,
+        "digest": row.digest,
         "calling_ae_title": "",
         "at": at,
     }
@@ -124,5 +124,5 @@ def refusal_of_row(row: Row[Any]) -> Refusal:
         kept_at=None if row.kept_at is None else Path(row.kept_at),
         calling_ae_title=row.calling_ae_title,
         at=row.at,
-        sha256=row.sha256,
+        digest=row.digest,
     )

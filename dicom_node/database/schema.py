@@ -20,13 +20,14 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 12
+SCHEMA_VERSION = 13
 """2 added holds and decisions, 3 withdrawals, 4 proofs and tokens, 5 commitments,
 6 lanes of jobs, 7 announcements, 8 decisions about quarantine, 9 orders, 10 removals,
-11 rejections, 12 comparisons.
+11 rejections, 12 comparisons, 13 digests by BLAKE3.
 
 Tables and columns that are missing are made when an index is opened; so a new column of a table that was
-published before may be null or has a `server_default`."""
+published before may be null or has a `server_default`. Columns named `sha256` with the key `digest` have the
+names of before 13."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -83,7 +84,7 @@ instances = Table(
     Column("body_part", String(64), nullable=False),
     Column("description", Text, nullable=False),
     Column("path", Text, nullable=False),
-    Column("sha256", String(64), nullable=False),
+    Column("sha256", String(64), key="digest", nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("origin", String(16), nullable=False),
     Column("revision", Integer, nullable=False),
@@ -252,7 +253,7 @@ refusals = Table(
     Column("detail", Text, nullable=False),
     Column("dimse_status", Integer, nullable=False),
     Column("kept_at", Text),
-    Column("sha256", String(64)),
+    Column("sha256", String(64), key="digest"),
     Column("calling_ae_title", String(16), nullable=False),
     Column("at", UtcTime, nullable=False),
     Column("fate", String(16)),

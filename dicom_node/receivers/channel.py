@@ -1,4 +1,4 @@
-"""What the processes of a node say to each other: one JSON object a message, message by message.
+"""What the processes of a node say to each other, message by message.
 
 Each association has a channel of its own to the process that holds the index. Its end is the end of the
 association, whatever ended it: a release, an abort, or the death of the receiver.
@@ -8,7 +8,10 @@ import json
 import socket
 import struct
 from contextlib import suppress
+from dataclasses import fields
 from datetime import datetime
+from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +20,14 @@ from dicom_node.errors import IndexAwayError, StorageError
 from dicom_node.header import Header
 from dicom_node.study import Instance, Origin, Reason
 
-MAX_MESSAGE_BYTES: Final = 1 << 17
-"""Above what an arrival can need: 18 header values of at most 256 bytes each, six to a byte in JSON."""
+MAX_MESSAGE_BYTES: Final = 1 << 14
+"""Above what an arrival can need: 18 header values of at most 256 bytes each, two to a byte in UTF-8."""
+SEPARATOR: Final = "\0"
+"""Between the values of an arrival: no text of a header or a UID holds it, and no path can."""
+
+_INSTANCE_FIELDS: Final = tuple(field.name for field in fields(Instance))
+_of_instance = attrgetter(*_INSTANCE_FIELDS)
+_of_header = attrgetter(*(field.name for field in fields(Header)))
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -33,35 +42,32 @@ def answer_within(channel: socket.socket, seconds: float) -> None:
 
 
 def encode_arrival(arrival: Arrival) -> bytes:
-    instance = {name: getattr(arrival.instance, name) for name in Instance.__dataclass_fields__}
-    instance |= {"path": str(instance["path"]), "received_at": instance["received_at"].isoformat()}
-    values = ((name, getattr(arrival.header, name)) for name in Header.__dataclass_fields__)
-    message = {
-        "instance": instance,
-        "header": {name: value for name, value in values if value},
-        "calling_ae_title": arrival.calling_ae_title,
-        "fault": None if arrival.fault is None else arrival.fault.name,
-    }
-    return json.dumps(message).encode()
+    """Encode one arrival: its values as text, one after the other.
+
+    Raises:
+        StorageError: one of them holds what separates them; no value from a header or a request does.
+    """
+    fault = "" if arrival.fault is None else arrival.fault.name
+    caller = arrival.calling_ae_title.replace(SEPARATOR, " ")
+    values = (*_of_instance(arrival.instance), *_of_header(arrival.header), caller, fault)
+    message = SEPARATOR.join(map(str, values))
+    if message.count(SEPARATOR) != len(values) - 1:
+        raise StorageError("an instance has a value that cannot be told from two")
+    return message.encode()
 
 
 def decode_arrival(message: bytes) -> Arrival:
-    found = json.loads(message)
-    instance = found["instance"]
-    instance |= {
-        "path": Path(instance["path"]),
-        "origin": Origin(instance["origin"]),
-        "received_at": datetime.fromisoformat(instance["received_at"]),
-    }
-    fault = found["fault"]
-    return Arrival(
-        Instance(**instance),
-        Header(**found["header"]),
-        found["calling_ae_title"],
-        None if fault is None else Reason[fault],
-    )
+    values = message.decode().split(SEPARATOR)
+    instance: dict[str, Any] = dict(zip(_INSTANCE_FIELDS, values, strict=False))
+    instance["path"] = Path(instance["path"])
+    instance["size"] = int(instance["size"])
+    instance["origin"] = Origin(instance["origin"])
+    instance["received_at"] = datetime.fromisoformat(instance["received_at"])
+    *header, caller, fault = values[len(_INSTANCE_FIELDS) :]
+    return Arrival(Instance(**instance), Header(*header), caller, Reason[fault] if fault else None)
 
 
+@lru_cache
 def encode_admission(admission: Admission) -> bytes:
     reason = admission.reason
     message = {
@@ -78,6 +84,7 @@ def encode_error(error: StorageError) -> bytes:
     return json.dumps({"error": str(error), "reason": error.reason.name, "is_away": is_away}).encode()
 
 
+@lru_cache
 def decode_admission(message: bytes) -> Admission:
     """Read the answer to an arrival.
 

@@ -1,6 +1,5 @@
 """WADO-RS (PS3.18 10.4): instances in parts, as they are stored or in Explicit VR Little Endian."""
 
-import hashlib
 import logging
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from dicom_node.database.catalogue import Narrowing
+from dicom_node.digest import Digest
 from dicom_node.errors import RequestError, StorageError
 from dicom_node.file_meta import data_set_offset
 from dicom_node.storage import InstanceStore, storage_error
@@ -114,7 +114,7 @@ def stored_file(instance: Instance) -> Iterator[bytes]:
     Raises:
         StorageError: it is gone or altered; who reads it must not take what came for a whole file.
     """
-    digest = hashlib.sha256()
+    digest = Digest(instance.digest)
     try:
         with instance.path.open("rb") as file:
             block = file.read(BLOCK)
@@ -125,7 +125,7 @@ def stored_file(instance: Instance) -> Iterator[bytes]:
                 block = following
     except OSError as exc:
         raise storage_error(exc) from exc
-    if digest.hexdigest() != instance.sha256:
+    if digest.text() != instance.digest:
         raise StorageError("a stored instance is not what was received")
     yield block
 

@@ -90,9 +90,9 @@ def test_lost_row_comes_back_as_something_to_compare_with(database: Database, ke
     assert adopt(database, [kept.path]) == Adopted(indexed=1)
 
     (found,) = database.instances.of_study(STUDY)
-    assert (found.sop_instance_uid, found.sha256, found.path) == (
+    assert (found.sop_instance_uid, found.digest, found.path) == (
         kept.sop_instance_uid,
-        kept.sha256,
+        kept.digest,
         kept.path,
     )
     assert database.studies.get(STUDY).state is StudyState.REFERENCE

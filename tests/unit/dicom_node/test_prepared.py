@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, literal, select, update
 
-from dicom_node.database.connections import Connections, connect
+from dicom_node.database.connections import Connections, OneWriter, connect
 from dicom_node.database.prepared import Prepared
 from dicom_node.database.schema import metadata, studies
 from dicom_node.errors import IndexAwayError, StorageError
@@ -37,18 +37,26 @@ TOUCH = Prepared(
 )
 
 
-@pytest.fixture
-def connections(index_url: str) -> Iterator[Connections]:
-    made = Connections(connect(index_url))
+@pytest.fixture(params=[Connections, OneWriter])
+def connections(index_url: str, request: pytest.FixtureRequest) -> Iterator[Connections]:
+    made: Connections = request.param(connect(index_url))
     with made.writing() as connection:
         metadata.create_all(connection)
     yield made
+    if isinstance(made, OneWriter):
+        made.close()
     made.engine.dispose()
 
 
 def _of_library(connection: Connection) -> list[dict[str, object]]:
     query = select(studies).order_by(studies.c.study_instance_uid)
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _change_and_fail(connection: Connection) -> None:
+    connection.execute(update(studies).values(revision=2))
+    TOUCH.write(connection, [{"uid": "1.2.3", "at": AT.replace(hour=9)}])
+    raise ZeroDivisionError
 
 
 def test_rows_are_written_as_by_the_library(connections: Connections) -> None:
@@ -78,6 +86,37 @@ def test_rows_are_changed_where_they_are_meant(connections: Connections) -> None
 
     with connections.reading() as connection:
         assert [row["last_received_at"] for row in _of_library(connection)] == [AT, later]
+
+
+def test_values_of_the_statement_itself_are_bound_as_by_the_library(connections: Connections) -> None:
+    since = Prepared(
+        select(studies.c.patient_sex, func.count().label("count"))
+        .where(studies.c.last_received_at >= AT, studies.c.state == bindparam("state"))
+        .group_by(studies.c.patient_sex)
+        .limit(literal(1))
+    )
+    rows = [{**ROW, "study_instance_uid": f"1.{n}", "last_received_at": AT.replace(hour=n)} for n in (7, 9)]
+    with connections.writing() as connection:
+        INSERT.write(connection, rows)
+        found = since.rows(connection, {"state": StudyState.RECEIVING})
+
+    assert [vars(row) for row in found] == [{"patient_sex": "F", "count": 1}]
+
+
+def test_statements_of_the_library_and_of_the_driver_are_one_transaction(connections: Connections) -> None:
+    other = {**ROW, "study_instance_uid": "1.2.4"}
+    with connections.writing() as connection:
+        INSERT.write(connection, [ROW])
+        connection.execute(insert(studies), [other])
+    with pytest.raises(ZeroDivisionError), connections.writing() as connection:
+        _change_and_fail(connection)
+
+    with connections.reading() as connection:
+        assert _of_library(connection) == [ROW, other]
+    with connections.writing() as connection:  # the next one is free to begin
+        TOUCH.write(connection, [{"uid": "1.2.4", "at": AT.replace(hour=9)}])
+    with connections.reading() as connection:
+        assert [row["last_received_at"].hour for row in _of_library(connection)] == [8, 9]
 
 
 def test_what_a_failed_transaction_wrote_is_not_there(connections: Connections) -> None:

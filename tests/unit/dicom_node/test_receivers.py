@@ -42,7 +42,7 @@ def arrival(uid: str = "1.2.3.4", **header: str) -> Arrival:
         transfer_syntax_uid="1.2.840.10008.1.2.1",
         modality="CT",
         path=Path("/spool/20260102-10/1.dcm"),
-        sha256="ab" * 32,
+        digest="ab" * 32,
         size=524288,
         origin=Origin.ROUTED,
         received_at=datetime(2026, 1, 2, 10, 15, 0, 123456, tzinfo=UTC),
@@ -57,8 +57,16 @@ def test_arrival_is_the_same_on_the_other_side(fault: Reason | None) -> None:
     assert decode_arrival(encode_arrival(sent)) == sent
 
 
+def test_value_that_could_be_taken_for_two_is_not_passed_on() -> None:
+    with pytest.raises(StorageError):
+        encode_arrival(arrival(patient_id="P\0Q"))
+
+    strange = replace(arrival(), calling_ae_title="A\0B")
+    assert decode_arrival(encode_arrival(strange)) == replace(strange, calling_ae_title="A B")
+
+
 def test_largest_header_fits_a_message() -> None:
-    longest = {name: "\x01" * 256 for name in Header.__dataclass_fields__}
+    longest = {name: "\xff" * 256 for name in Header.__dataclass_fields__}
 
     assert len(encode_arrival(arrival(**longest))) < MAX_MESSAGE_BYTES
 

@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Container, Iterable
-from functools import partial
+from functools import cache, partial
 
 from pynetdicom import _config, evt
 from pynetdicom.ae import ApplicationEntity
@@ -26,6 +26,7 @@ from dicom_node.study import Origin
 from dicom_node.tls import TlsListening, fault_of, names_in
 from dicom_node.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, sanitized
 from dicom_node.upper_layer.association import AcceptedAssociation
+from dicom_node.upper_layer.dialogue import BeginStore
 from dicom_node.upper_layer.dimse_messages import (
     AFFECTED_SOP_CLASS_UID,
     AFFECTED_SOP_INSTANCE_UID,
@@ -33,7 +34,6 @@ from dicom_node.upper_layer.dimse_messages import (
     CommandSet,
     text,
 )
-from dicom_node.upper_layer.provider import BeginStore
 
 logger = logging.getLogger(__name__)
 
@@ -158,14 +158,17 @@ class StorageSCP:
     def _begin_on(self, channel: socket.socket, assoc: Association) -> BeginStore:
         register = partial(ask_admission, channel)
 
-        def begin(command: CommandSet, context_id: int) -> _Receiving:
+        @cache
+        def transfer_syntax_of(context_id: int) -> str:
             # The library offers only a list.
             # Not checked: pynetdicom has no public way.
-            context = assoc._accepted_cx[context_id]  # pyright: ignore[reportPrivateUsage]
+            return str(assoc._accepted_cx[context_id].transfer_syntax[0])  # pyright: ignore[reportPrivateUsage]
+
+        def begin(command: CommandSet, context_id: int) -> _Receiving:
             store = StoreCommand(
                 sop_class_uid=text(command, AFFECTED_SOP_CLASS_UID),
                 sop_instance_uid=text(command, AFFECTED_SOP_INSTANCE_UID),
-                transfer_syntax_uid=str(context.transfer_syntax[0]),
+                transfer_syntax_uid=transfer_syntax_of(context_id),
                 calling_ae_title=assoc.requestor.ae_title.strip(),
                 origin=origin_of(text(command, MOVE_ORIGINATOR), self._node.ae_title),
             )
@@ -180,6 +183,8 @@ class _Receiving:
     def __init__(self, reception: Reception) -> None:
         self._reception = reception
         self.write = reception.write
+        self.room = reception.room
+        self.advance = reception.advance
         self.abort = reception.abort
 
     def patience_s(self) -> float:

@@ -35,19 +35,27 @@ class SpoolFile:
         self._on_disk = 0
         """Bytes that have left the buffer: always whole buffers."""
         self._buffer = _take_buffer()
-        self._descriptor = _open(path)
+        self._descriptor, self._is_direct = _open(path)
+
+    def room(self, most: int) -> memoryview:
+        """Return where the next bytes go, at most `most` of them and never none; `advance` counts them in."""
+        at = self.size - self._on_disk
+        return self._buffer[at : at + most]
+
+    def advance(self, count: int) -> None:
+        """Count the first bytes of `room` as written."""
+        self.size += count
+        if self.size - self._on_disk == BUFFER_BYTES:
+            self._put(self._buffer)
+            self._on_disk = self.size
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         view = memoryview(data)
         while len(view):
-            at = self.size - self._on_disk
-            piece = view[: BUFFER_BYTES - at]
-            self._buffer[at : at + len(piece)] = piece
-            self.size += len(piece)
-            view = view[len(piece) :]
-            if self.size - self._on_disk == BUFFER_BYTES:
-                self._put(self._buffer)
-                self._on_disk = self.size
+            room = self.room(len(view))
+            room[:] = view[: len(room)]
+            view = view[len(room) :]
+            self.advance(len(room))
 
     def write_at(self, offset: int, data: bytes) -> None:
         """Change what was written before, on one side of the border of a buffer."""
@@ -102,9 +110,10 @@ class SpoolFile:
 
     def _go_through_cache(self) -> bool:
         """Write what follows as any file is written; False if that was so already."""
-        flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
-        fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags & ~_DIRECT)
-        return bool(flags & _DIRECT)
+        was_direct, self._is_direct = self._is_direct, False
+        if was_direct:
+            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, 0)
+        return was_direct
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -119,14 +128,15 @@ class SpoolFile:
         self.path.unlink(missing_ok=True)
 
 
-def _open(path: Path) -> int:
+def _open(path: Path) -> tuple[int, bool]:
+    """Return a descriptor, and whether what is written to it goes past the page cache."""
     flags = os.O_WRONLY | os.O_CLOEXEC
     try:
-        return os.open(path, flags | _DIRECT)
+        return os.open(path, flags | _DIRECT), bool(_DIRECT)
     except OSError as exc:
         if exc.errno != errno.EINVAL:
             raise
-        return os.open(path, flags)  # a file system in memory, for one, has nothing but the cache
+        return os.open(path, flags), False  # a file system in memory, for one, has nothing but the cache
 
 
 def _take_buffer() -> memoryview:

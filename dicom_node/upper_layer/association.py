@@ -11,8 +11,9 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.transport import AddressInformation
 
+from dicom_node.upper_layer.dialogue import BeginStore
 from dicom_node.upper_layer.guarded_socket import GuardedSocket
-from dicom_node.upper_layer.provider import TICK_S, BeginStore, StreamingProvider
+from dicom_node.upper_layer.provider import TICK_S, StreamingProvider
 
 MODE_ACCEPTOR = "acceptor"
 

@@ -16,6 +16,8 @@ from dicom_node.tls import SEND_TIMEOUT_S
 logger = logging.getLogger(__name__)
 
 BUFFER_BYTES: Final = 1 << 18
+TICK_US: Final = 100_000
+"""How long a read waits for the next bytes at most, in microseconds."""
 MAX_NEGOTIATION_BYTES: Final = 1 << 18
 """Largest PDU of a negotiation: 128 presentation contexts with 38 transfer syntaxes each fit."""
 BASE_PATIENCE_S: Final = 5.0
@@ -40,6 +42,9 @@ class GuardedSocket(AssociationSocket):
             # Kept blocking: a Python timeout would cost a poll() per read. Reads follow a poll() anyway.
             limit = struct.pack("ll", int(SEND_TIMEOUT_S), 0)
             client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, TICK_US))
+        self.is_plain = not isinstance(client_socket, ssl.SSLSocket)
+        """Whether bytes come as the peer sends them; those of TLS come a record at a time."""
         self._view = memoryview(bytearray(BUFFER_BYTES))
         self._read = 0
         self._written = 0
@@ -51,6 +56,11 @@ class GuardedSocket(AssociationSocket):
     def buffered(self) -> memoryview:
         """What was received and not yet consumed."""
         return self._view[self._read : self._written]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is buffered."""
+        return self._read == self._written
 
     @property
     def must_wait(self) -> bool:
@@ -65,8 +75,10 @@ class GuardedSocket(AssociationSocket):
     def consume(self, count: int) -> None:
         self._read += count
 
-    def fill(self) -> bool:
-        """Receive what there is; False at the end of the stream. Blocks if there is nothing, except over TLS.
+    def fill(self, most: int = BUFFER_BYTES) -> bool:
+        """Receive what there is, `most` bytes at most; False at the end of the stream.
+
+        Waits a tick if there is nothing, except over TLS.
 
         Raises:
             OSError: the connection broke.
@@ -79,8 +91,8 @@ class GuardedSocket(AssociationSocket):
             self._view[: len(left)] = left
             self._read, self._written = 0, len(left)
         try:
-            received = sock.recv_into(self._view[self._written :])
-        except ssl.SSLWantReadError:
+            received = sock.recv_into(self._view[self._written : self._written + most])
+        except (ssl.SSLWantReadError, BlockingIOError):
             self.is_stalled = True
             return True
         if _QUICKACK is not None:
@@ -89,6 +101,23 @@ class GuardedSocket(AssociationSocket):
         self._written += received
         self.is_stalled = False
         return received > 0
+
+    def receive_into(self, room: memoryview, ahead: int) -> int | None:
+        """Receive until `room` and then `ahead` bytes of the empty buffer are full, or a tick is over.
+
+        Returns how many bytes came into `room`; None if nothing came. Not for TLS, see `is_plain`.
+
+        Raises:
+            OSError: the connection broke or has ended.
+        """
+        try:
+            received = self._open_socket().recvmsg_into((room, self._view[:ahead]), 0, socket.MSG_WAITALL)[0]
+        except BlockingIOError:
+            return None
+        if not received:
+            raise ConnectionResetError("the peer has closed the connection")
+        self._read, self._written = 0, max(0, received - len(room))
+        return min(received, len(room))
 
     @property
     def ready(self) -> bool:

@@ -8,6 +8,8 @@ from dicom_node.errors import ProtocolError
 P_DATA_TF: Final = 0x04
 PDU_HEADER: Final = struct.Struct(">BxL")
 PDV_HEADER: Final = struct.Struct(">LBB")
+IN_PLACE_BYTES: Final = 1 << 15
+"""What is left of a fragment is worth a read of its own from so many bytes on."""
 _IS_COMMAND, _IS_LAST = 0x01, 0x02
 
 
@@ -19,6 +21,8 @@ class Fragment(NamedTuple):
     is_last: bool
     """Whether it ends its command set or data set."""
     content: memoryview
+    is_in_place: bool = False
+    """Whether it was received into the room that its taker gave."""
 
 
 class FragmentSink(Protocol):
@@ -32,6 +36,10 @@ class FragmentSink(Protocol):
         """
         ...
 
+    def room(self, context_id: int, most: int) -> memoryview | None:
+        """Return where to put the next bytes of a data set; None if they are to come as fragments only."""
+        ...
+
 
 class PDataReader:
     """Follows PDU and PDV boundaries across arbitrary pieces of the byte stream."""
@@ -42,6 +50,8 @@ class PDataReader:
         self.pdus_begun = 0
         self.pdu_left = 0
         """Bytes that the PDU which has begun still announces; 0 between two."""
+        self.is_in_large_pieces = False
+        """Whether the data set before came in fragments that are worth a read of their own."""
         self._pdv_left = 0
         self._context_id = 0
         self._control = 0
@@ -73,6 +83,28 @@ class PDataReader:
                 self._begin_pdu(PDU_HEADER.unpack_from(view, at)[1])
                 at += PDU_HEADER.size
 
+    @property
+    def has_room(self) -> bool:
+        """Whether what is left of a fragment may be received past `feed`."""
+        return self._pdv_left >= IN_PLACE_BYTES and not self._control & _IS_COMMAND
+
+    def room(self) -> memoryview | None:
+        """Return where the rest of a large fragment is to be received; `took_in_place` is told of it then."""
+        return self._sink.room(self._context_id, self._pdv_left) if self.has_room else None
+
+    @property
+    def ahead(self) -> int:
+        """Bytes of headers that must follow what `room` is for."""
+        if self._control & _IS_LAST:
+            return 0
+        return PDV_HEADER.size if self.pdu_left > self._pdv_left else PDU_HEADER.size + PDV_HEADER.size
+
+    def took_in_place(self, piece: memoryview) -> None:
+        """Follow what has been received into the front of `room`."""
+        self._pdv_left -= len(piece)
+        self.pdu_left -= len(piece)
+        self._hand_on(piece, is_in_place=True)
+
     def _begin_pdu(self, length: int) -> None:
         if length > self.max_length:
             raise ProtocolError(f"a P-DATA-TF of {length} bytes is longer than agreed")
@@ -85,9 +117,12 @@ class PDataReader:
         self.pdu_left -= PDV_HEADER.size
         self._pdv_left = length - 2
         self._context_id, self._control = context_id, control
+        if not control & (_IS_COMMAND | _IS_LAST) or length > IN_PLACE_BYTES:  # the last may be a small rest
+            self.is_in_large_pieces = length > IN_PLACE_BYTES
         if not self._pdv_left:
             self._hand_on(memoryview(b""))
 
-    def _hand_on(self, piece: memoryview) -> None:
+    def _hand_on(self, piece: memoryview, *, is_in_place: bool = False) -> None:
         is_last = bool(self._control & _IS_LAST) and not self._pdv_left
-        self._sink.take(Fragment(self._context_id, bool(self._control & _IS_COMMAND), is_last, piece))
+        is_command = bool(self._control & _IS_COMMAND)
+        self._sink.take(Fragment(self._context_id, is_command, is_last, piece, is_in_place))

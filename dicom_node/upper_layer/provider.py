@@ -9,31 +9,19 @@ library.
 import logging
 import os
 import select
-import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, Final, Protocol
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
 
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import InvalidEventError
 from pynetdicom.pdu_primitives import P_DATA
 
-from dicom_node.dimse_status import OUT_OF_RESOURCES
 from dicom_node.errors import ProtocolError
-from dicom_node.upper_layer.dimse_messages import (
-    C_STORE_RQ,
-    COMMAND_FIELD,
-    DATA_SET_TYPE,
-    MESSAGE_ID,
-    NO_DATA_SET,
-    CommandSet,
-    for_library,
-    parse_command,
-    store_response,
-)
-from dicom_node.upper_layer.guarded_socket import GuardedSocket, patience_s
+from dicom_node.upper_layer.dialogue import BeginStore, StoreDialogue
+from dicom_node.upper_layer.guarded_socket import BUFFER_BYTES, GuardedSocket, patience_s
 from dicom_node.upper_layer.p_data import PDU_HEADER, Fragment, PDataReader
 
 logger = logging.getLogger(__name__)
@@ -42,147 +30,13 @@ IDLE: Final = "Sta1"
 DATA_TRANSFER: Final = "Sta6"
 AWAITING_CLOSE: Final = "Sta13"
 INVALID_PDU, CONNECTION_CLOSED = "Evt19", "Evt17"
-MAX_COMMAND_BYTES: Final = 1 << 16
-MAX_OTHER_BYTES: Final = 1 << 20
-"""Bytes of a data set that comes with any other request than C-STORE."""
 MAX_DISCARDED_BYTES: Final = 1 << 22
 """What is taken from a peer after an abort, so that it can read the abort before the connection is closed."""
+HEADERS_BYTES: Final = 1 << 12
+"""What is read at once where large fragments follow their headers: the rest is received in place."""
 TICK_S: Final = 0.25
 LINGER_S: Final = 0.02
 """How long the next bytes are waited for before the library's loop has its turn."""
-
-
-class Receiving(Protocol):
-    """One data set on its way in."""
-
-    def write(self, fragment: memoryview) -> None: ...
-
-    def abort(self) -> None: ...
-
-    def patience_s(self) -> float:
-        """How long the answer may take until the peer is told that it cannot be had."""
-        ...
-
-    def answer(self) -> tuple[int, str]:
-        """Make it durable and return status and comment of the response; never raises."""
-        ...
-
-
-BeginStore = Callable[[CommandSet, int], Receiving]
-"""(command set, presentation context id) -> where the data set goes."""
-
-
-class _Owed:
-    """The one answer to a request, given by whoever claims it first."""
-
-    def __init__(self, context_id: int, command: CommandSet, patience_s: float) -> None:
-        self.context_id = context_id
-        self.command = command
-        self.due = time.monotonic() + patience_s
-        self._lock = threading.Lock()
-
-    def claim(self) -> bool:
-        return self._lock.acquire(blocking=False)
-
-
-class StoreDialogue:
-    """One association's requests, data sets and responses, one message at a time (PS3.7 D.3.3.3)."""
-
-    def __init__(
-        self,
-        begin: BeginStore,
-        respond: Callable[[bytes], None],
-        pass_on: Callable[[Fragment], None],
-        is_accepted: Callable[[int], bool],
-    ) -> None:
-        self._begin = begin
-        self._respond = respond
-        self._pass_on = pass_on
-        self._is_accepted = is_accepted
-        self._encoded_command = bytearray()
-        self._context_id = 0
-        self._command: CommandSet | None = None
-        self._receiving: Receiving | None = None
-        self._owed: _Owed | None = None
-        self._other_bytes = 0
-
-    def take(self, fragment: Fragment) -> None:
-        if not self._is_accepted(fragment.context_id):
-            raise ProtocolError("a fragment names a presentation context that was not accepted")
-        if fragment.is_command:
-            self._take_command(fragment)
-        else:
-            self._take_data(fragment)
-
-    def _take_command(self, fragment: Fragment) -> None:
-        if self._command is not None or (self._encoded_command and fragment.context_id != self._context_id):
-            raise ProtocolError("a command set begins before the message before it has ended")
-        self._context_id = fragment.context_id
-        self._encoded_command += fragment.content
-        if len(self._encoded_command) > MAX_COMMAND_BYTES:
-            raise ProtocolError("a command set is longer than it may be")
-        if fragment.is_last:
-            encoded = bytes(self._encoded_command)
-            self._encoded_command.clear()
-            self._begin_message(encoded)
-
-    def _begin_message(self, encoded: bytes) -> None:
-        command = parse_command(encoded)
-        has_data_set = command.get(DATA_SET_TYPE) != NO_DATA_SET
-        if command.get(COMMAND_FIELD) != C_STORE_RQ:
-            self._pass_on(Fragment(self._context_id, True, True, memoryview(for_library(command))))
-        elif len(command.get(MESSAGE_ID, b"")) != 2:
-            raise ProtocolError("a request has no Message ID")
-        else:
-            self._receiving = self._begin(command, self._context_id)
-        self._command = command
-        self._other_bytes = 0
-        if not has_data_set:
-            self._end_message()
-
-    def _take_data(self, fragment: Fragment) -> None:
-        if self._command is None or fragment.context_id != self._context_id:
-            raise ProtocolError("a data set comes without a request")
-        if self._receiving is not None:
-            if fragment.content:
-                self._receiving.write(fragment.content)
-        else:
-            self._other_bytes += len(fragment.content)
-            if self._other_bytes > MAX_OTHER_BYTES:
-                raise ProtocolError("a data set is longer than it may be")
-            self._pass_on(fragment)
-        if fragment.is_last:
-            self._end_message()
-
-    def _end_message(self) -> None:
-        command, receiving = self._command, self._receiving
-        self._command = self._receiving = None
-        if command is not None and receiving is not None:
-            self._owed = owed = _Owed(self._context_id, command, receiving.patience_s())
-            status, comment = receiving.answer()
-            self._owed = None
-            if owed.claim():
-                self._respond(store_response(self._context_id, command, status, comment))
-
-    def answer_overdue(self) -> None:
-        """Refuse in the place of an answer that does not come, as of a disk that hangs; from another thread.
-
-        What becomes of the instance is as open as after a connection that broke: sent again, it is known or
-        kept. Raises nothing.
-        """
-        owed = self._owed
-        if owed is None or time.monotonic() < owed.due or not owed.claim():
-            return
-        logger.error("C-STORE refused: disk or index do not answer")
-        refusal = store_response(owed.context_id, owed.command, OUT_OF_RESOURCES, "no answer in time")
-        with suppress(OSError):  # the peer has gone
-            self._respond(refusal)
-
-    def abandon(self) -> None:
-        """Drop what has arrived of an unfinished data set."""
-        receiving, self._receiving = self._receiving, None
-        if receiving is not None:
-            receiving.abort()
 
 
 class StreamingProvider(DULServiceProvider):
@@ -268,10 +122,34 @@ class StreamingProvider(DULServiceProvider):
             return not self.event_queue.empty()
         # Going round the library's loop costs a yield to the scheduler: stay while there is more to read.
         self._read_pdu_data()
-        while self._may_go_on() and (not wrapper.must_wait or self._wait(wrapper, LINGER_S)):
-            self._idle_timer.restart()
-            self._read_pdu_data()
+        while self._may_go_on():
+            if self._reader.has_room and self._read_in_place(wrapper):
+                self._idle_timer.restart()
+            elif not wrapper.must_wait or self._wait(wrapper, LINGER_S):
+                self._idle_timer.restart()
+                self._read_pdu_data()
+            else:
+                break
         return True
+
+    def _read_in_place(self, wrapper: GuardedSocket) -> bool:
+        """Receive large fragments where they are kept; False if that cannot be, or nothing comes."""
+        reader = self._reader
+        room = reader.room() if wrapper.is_empty and wrapper.is_plain else None
+        if room is None:
+            return False
+        received: int | None = 0
+        with self._faults_as_events():
+            while room is not None:
+                received = wrapper.receive_into(room, reader.ahead)
+                if received is None:
+                    break
+                reader.took_in_place(room[:received])
+                wrapper.consume(reader.feed(wrapper.buffered))
+                is_steady = received == len(room) and wrapper.is_empty and self._may_go_on()
+                room = reader.room() if is_steady else None
+            self._after_reading(wrapper)
+        return received is not None
 
     def _discard(self, wrapper: GuardedSocket) -> bool:
         """Throw away what still comes, and close when nothing or too much does: it need not be in step."""
@@ -321,19 +199,24 @@ class StreamingProvider(DULServiceProvider):
         if self.state_machine.current_state != DATA_TRANSFER or not isinstance(wrapper, GuardedSocket):
             super()._read_pdu_data()
             return
-        try:
-            if wrapper.must_wait and not wrapper.fill():
-                self.event_queue.put(CONNECTION_CLOSED)
-                return
+        with self._faults_as_events():
+            is_header = wrapper.is_plain and self._reader.is_in_large_pieces
+            most = HEADERS_BYTES if is_header else BUFFER_BYTES
+            if wrapper.must_wait and not wrapper.fill(most):
+                raise ConnectionResetError
             wrapper.consume(self._reader.feed(wrapper.buffered))
+            self._after_reading(wrapper)
+
+    @contextmanager
+    def _faults_as_events(self) -> Generator[None]:
+        """Tell the library's state machine what is wrong with peer or connection."""
+        try:
+            yield
         except ProtocolError as exc:
             logger.warning("association aborted", extra={"fault": str(exc)})
             self.event_queue.put(INVALID_PDU)
-            return
         except OSError:
             self.event_queue.put(CONNECTION_CLOSED)
-            return
-        self._after_reading(wrapper)
 
     def _after_reading(self, wrapper: GuardedSocket) -> None:
         left = wrapper.buffered

@@ -198,6 +198,7 @@ def test_T04_dripping_peers_are_cut_off(node: NodeProcess, index: Database) -> N
         "request": associate_rq()[:6],
         "command": store_rq(ds)[:6],
         "data set": store_rq(ds) + stream[: len(stream) // 2],
+        "large fragment": store_rq(ds) + data_pdus(encoded(ds), piece=1 << 17)[:1000],
     }
     dripping = {name: RawPeer(node.port) for name in begun}
     try:

@@ -1,5 +1,6 @@
 """A receiver that cannot have a thread, or gets a broken connection, loses that one and nothing else."""
 
+import os
 import socket
 import threading
 import time
@@ -19,8 +20,8 @@ from dicom_node.scp import StorageSCP
 from dicom_node.settings import Node
 from dicom_node.spool_file import SpoolFile
 from dicom_node.storage import InstanceStore
-from tests.faults.raw_peer import RawPeer
-from tests.unit.dicom_node.arrivals import dataset
+from tests.faults.raw_peer import ABORT, RawPeer, data_pdus, pdu, store_rq
+from tests.unit.dicom_node.arrivals import dataset, encoded
 
 ADDRESS = ("127.0.0.1", 50000)
 
@@ -123,6 +124,57 @@ def test_T12_disk_that_hangs_is_answered_in_time_and_once(
         assert peer.store(ds) == 0x0000
         assert peer.store(dataset(SOPInstanceUID=generate_uid())) == 0x0000
     assert len(database.instances.of_study(ds.StudyInstanceUID)) == 2
+
+
+@pytest.mark.parametrize("piece", [4096, 16_376, 40_000, (1 << 17) - 6])
+@pytest.mark.parametrize("size", [100, 300_000, (1 << 20) - 1000, 2_500_000])
+def test_data_set_is_the_same_however_it_is_cut(
+    scp: StorageSCP, database: Database, piece: int, size: int
+) -> None:
+    images = [dataset(SOPInstanceUID=generate_uid(), PixelData=os.urandom(size)) for _ in range(3)]
+    with listening(scp, database) as port, RawPeer(port) as peer:
+        peer.associate()
+        for ds in images:
+            peer.socket.sendall(store_rq(ds) + data_pdus(encoded(ds), piece))
+            assert peer.status() == 0x0000
+        peer.release()
+
+    kept = {
+        each.sop_instance_uid: each.path for each in database.instances.of_study(images[0].StudyInstanceUID)
+    }
+    assert all(kept[ds.SOPInstanceUID].read_bytes().endswith(encoded(ds)) for ds in images)
+    assert len(kept) == 3
+
+
+@pytest.mark.parametrize("pause_after", [1, 7, 3000, 131_078, 131_081, 200_000, 262_156])
+def test_peer_may_pause_anywhere(scp: StorageSCP, database: Database, pause_after: int) -> None:
+    ds = dataset(PixelData=os.urandom(300_000))
+    stream = data_pdus(encoded(ds), (1 << 17) - 6)
+    with listening(scp, database) as port, RawPeer(port) as peer:
+        peer.associate().socket.sendall(store_rq(ds) + stream[:pause_after])
+        time.sleep(0.3)
+        peer.socket.sendall(stream[pause_after:])
+        assert peer.status() == 0x0000
+        assert peer.echo() == 0x0000
+        peer.release()
+
+    (kept,) = database.instances.of_study(ds.StudyInstanceUID)
+    assert kept.path.read_bytes().endswith(encoded(ds))
+
+
+@pytest.mark.parametrize("end", [b"", pdu(ABORT, bytes(4))])
+@pytest.mark.parametrize("begun", [1000, 131_078, 200_000])
+def test_peer_that_ends_within_a_data_set_leaves_nothing(
+    scp: StorageSCP, database: Database, store: InstanceStore, begun: int, end: bytes
+) -> None:
+    ds = dataset(PixelData=os.urandom(300_000))
+    with listening(scp, database) as port, RawPeer(port) as peer:
+        stream = store_rq(ds) + data_pdus(encoded(ds), (1 << 17) - 6)[:begun]
+        peer.associate().socket.sendall(stream + end)
+
+    assert database.instances.get(ds.SOPInstanceUID) is None
+    store.spool.close()  # the names made ahead
+    assert not list(store.spool.folder.rglob("*.dcm"))
 
 
 def test_connection_that_is_broken_already_leaves_no_descriptor(scp: StorageSCP) -> None:

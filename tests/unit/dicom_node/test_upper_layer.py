@@ -1,7 +1,9 @@
 """PDUs, fragments and messages: any split of the stream means the same, and nonsense is an error."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -12,16 +14,17 @@ from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import P_DATA
 
 from dicom_node.errors import ProtocolError
+from dicom_node.upper_layer.dialogue import MAX_OTHER_BYTES, StoreDialogue
 from dicom_node.upper_layer.dimse_messages import (
     CommandSet,
     for_library,
     parse_command,
     store_response,
 )
-from dicom_node.upper_layer.p_data import Fragment, PDataReader
-from dicom_node.upper_layer.provider import MAX_OTHER_BYTES, StoreDialogue
+from dicom_node.upper_layer.p_data import IN_PLACE_BYTES, Fragment, PDataReader
 
 CONTEXT = 5
+PAGE = 70_001
 
 
 def pdv(content: bytes, *, is_command: bool, is_last: bool, context_id: int = CONTEXT) -> bytes:
@@ -52,6 +55,13 @@ class FakeReceiving:
         self.is_aborted = False
 
     def write(self, fragment: memoryview) -> None:
+        self.content += fragment
+
+    def room(self, most: int) -> memoryview | None:
+        """Room for no more than is left of a page of odd size, as a spool file has it."""
+        return memoryview(bytearray(min(most, PAGE - len(self.content) % PAGE)))
+
+    def advance(self, fragment: memoryview) -> None:
         self.content += fragment
 
     def abort(self) -> None:
@@ -92,6 +102,33 @@ class Conversation:
         self.left = left
 
 
+def receive(conversation: Conversation, stream: bytes, lengths: Iterator[int], steady: bool = False) -> int:
+    """Read a stream as the provider does, `lengths` at most at a time; return how much came in place.
+
+    What is received in place comes whole if it is `steady`.
+
+    What is waited for ahead must be there: a peer that says no more would be waited for in vain.
+    """
+    reader, left, at, in_place = conversation.reader, b"", 0, 0
+    while at < len(stream):
+        room = None if left else reader.room()
+        if room is None:
+            piece = stream[at : at + next(lengths)]
+            left += piece
+        else:
+            assert at + len(room) + reader.ahead <= len(stream)
+            wanted = len(room) + reader.ahead
+            piece = stream[at : at + (wanted if steady else min(wanted, next(lengths)))]
+            received = min(len(piece), len(room))
+            room[:received] = piece[:received]
+            reader.took_in_place(room[:received])
+            left, in_place = piece[received:], in_place + received
+        at += len(piece)
+        left = left[reader.feed(memoryview(left)) :]
+    conversation.left = left
+    return in_place
+
+
 def store_messages(*contents: bytes) -> bytes:
     stream = b""
     for content in contents:
@@ -114,6 +151,56 @@ def test_any_split_of_the_stream_means_the_same(contents: list[bytes], data: st.
     assert [receiving.content for receiving in conversation.received] == contents
     assert len(conversation.responses) == len(contents)
     assert conversation.left == b""
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.integers(0, 4 * IN_PLACE_BYTES), min_size=1, max_size=3), st.randoms(use_true_random=False)
+)
+def test_fragments_received_in_place_mean_the_same(sizes: list[int], chance: Random) -> None:
+    contents = [chance.randbytes(size) for size in sizes]
+    conversation = Conversation()
+    lengths = iter(lambda: chance.choice((1, 5, 12, 4096, 50_000, 1 << 20)), None)
+
+    receive(conversation, store_messages(*contents), lengths)
+
+    assert [receiving.content for receiving in conversation.received] == contents
+    assert len(conversation.responses) == len(contents)
+    assert conversation.left == b""
+
+
+def test_large_fragments_are_received_in_place_but_for_what_comes_with_their_headers() -> None:
+    content = bytes(range(256)) * 1600
+    pieces = [content[at : at + 131_060] for at in range(0, len(content), 131_060)]
+    data = [pdu(pdv(each, is_command=False, is_last=each is pieces[-1])) for each in pieces]
+    conversation = Conversation()
+
+    stream = pdu(pdv(command(), is_command=True, is_last=True)) + b"".join(data)
+
+    came = receive(conversation, stream, repeat(1 << 12), steady=True)
+
+    assert conversation.received[0].content == content
+    assert conversation.reader.is_in_large_pieces
+    assert came > 0.9 * len(content)
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_only_data_of_a_store_that_is_kept_have_room(
+    is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_refused:
+        monkeypatch.setattr(FakeReceiving, "room", lambda self, most: None)
+    conversation = Conversation()
+    begun = pdu(pdv(bytes(100_000), is_command=False, is_last=True))[:100]
+    conversation.feed(pdu(pdv(command(), is_command=True, is_last=True)) + begun)
+    room = conversation.reader.room()
+
+    assert (room is None) == is_refused
+
+    other = Conversation()
+    other.feed(pdu(pdv(command(0x0030), is_command=True, is_last=True)) + begun)
+
+    assert other.reader.room() is None
 
 
 def test_command_and_data_may_share_a_pdu() -> None:

@@ -53,7 +53,7 @@ class Load:
     modality: str = "CT"
 
 
-LOADS = (Load("CT 512x512", 512, 512, 640), Load("DX 2500x2000", 2500, 2000, 24, "DX"))
+LOADS = (Load("CT 512x512", 512, 512, 400), Load("DX 2500x2000", 2500, 2000, 24, "DX"))
 SENDERS = (1, 4, 8)
 CLASSES = {"CT": CTImageStorage, "DX": DigitalXRayImageStorageForPresentation}
 

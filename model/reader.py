@@ -15,11 +15,9 @@ from model.gates import check_gate_answers, check_lesion, check_lungs, check_pix
 from model.merging import check_changes, merge_findings
 from model.protocol import gate_questions, lung_questions, prior_images, questions_for
 from model.questions import Form, Question
-from model.reading import Modality, ModelIdentity, Reading, ReadingRequest, Task
+from model.reading import NO_PRIOR, Modality, ModelIdentity, Reading, ReadingRequest, Task
 from model.segments import mask_on_source, mask_voxels
 from model.volume import PlanarImage, Volume
-
-NO_PRIOR = "No prior was available to the software."
 
 MIRRORED = "The heart lies to the right: if the image is mirrored, every side in this result is wrong."
 

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from model.volume import FrameKey, Geometry, PlanarImage, Volume
 
+NO_PRIOR = "No prior study was available to the software: nothing was compared."
+"""The caveat of a reading that had none."""
+
 
 class Modality(StrEnum):
     """What kind of picture the model is asked to read; not DICOM's Modality (0008,0060)."""

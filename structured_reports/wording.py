@@ -11,7 +11,6 @@ _PAIRED = {"kidney": "kidneys", "kidneys": "kidneys"}
 
 _SPOKEN = {"svc": "superior vena cava"}
 
-NO_PRIOR = "No prior study was available to the software: nothing was compared."
 NOT_COMPARED = "A prior study was available to the software, but no comparison was made."
 NOT_JUDGED = "The software does not judge this study."
 NO_PRESENT_FINDING = "None of the findings that the software looks for was called present."

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from highdicom.sr import ContentItem
 
-from model.reading import Finding, Modality, Presence
+from model.reading import NO_PRIOR, Finding, Modality, Presence
 from structured_reports import codes, wording
 from structured_reports.provenance import statements
 from structured_reports.writers import content
@@ -27,7 +27,8 @@ def qualitative_evaluations(draft: Draft, changes: WeighedChanges) -> list[Conte
     findings = draft.reading.findings
     is_clear = bool(findings) and all(finding.presence is Presence.ABSENT for finding in findings)
     clear = [wording.NO_PRESENT_FINDING] if is_clear else []
-    items += _comments([*clear, *draft.reading.caveats, *changes.refused])
+    caveats = [caveat for caveat in draft.reading.caveats if caveat != NO_PRIOR]  # said with the comparison
+    items += _comments([*clear, *caveats, *changes.refused])
     return items if draft.reading.modality is Modality.DERM else [*items, *_absent_findings(draft, absent)]
 
 
@@ -50,7 +51,7 @@ def _comparisons(draft: Draft) -> list[ContentItem]:
     """Say what was compared with what; that nothing was is also an answer."""
     comparisons = draft.reading.comparisons
     if not comparisons:
-        sentence = wording.NOT_COMPARED if draft.sources.priors else wording.NO_PRIOR
+        sentence = wording.NOT_COMPARED if draft.sources.priors else NO_PRIOR
         return [
             content.code(codes.COMPARISON_DONE, codes.NO),
             content.text(codes.COMPARISON_TO_PREVIOUS, sentence),

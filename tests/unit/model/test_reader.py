@@ -11,8 +11,9 @@ from model.errors import AnswerError
 from model.families.family import Generation
 from model.protocol import GATE_WORDINGS, gate_questions
 from model.questions import Question
-from model.reader import NO_PRIOR, Reader
+from model.reader import Reader
 from model.reading import (
+    NO_PRIOR,
     SKIN_LESIONS,
     ChangeStatus,
     Laterality,

@@ -7,7 +7,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
-from model.reading import Finding, Laterality, Modality, Narrative, Presence, Reading, Task
+from model.reading import NO_PRIOR, Finding, Laterality, Modality, Narrative, Presence, Reading, Task
 from structured_reports.provenance import DEMO_NOTICE, DISCLAIMER
 from structured_reports.registry import write_results
 from structured_reports.writers.tid1500 import ReportClass
@@ -258,6 +258,16 @@ def test_without_prior_the_report_says_so():
     assert any("No prior study" in text for text in texts(report, "111424"))
     assert [value_of(item) for item in items(report) if name_of(item) == "122140"] == ["373067005"]
     assert "PertinentOtherEvidenceSequence" not in report
+
+
+def test_that_there_was_no_prior_is_said_once():
+    ds = header()
+    reading = replace(chest_reading(ds), caveats=(NO_PRIOR, "Look twice."))
+
+    said = [str(item.TextValue) for item in items(report_of(reading, ds)) if "TextValue" in item]
+
+    assert [text for text in said if "prior" in text.lower()] == [NO_PRIOR]
+    assert said.count("Look twice.") == 1
 
 
 def test_prior_that_was_not_compared_is_not_called_missing():

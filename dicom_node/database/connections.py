@@ -99,11 +99,7 @@ class OneWriter(Connections):
     def writing(self) -> Generator[Connection, None, None]:
         """As `Connections.writing`; from that one thread."""
         try:
-            if not self._kept:
-                self._kept.append(self.engine.connect())
-            connection = self._kept[0]
-            with by_driver(connection) as cursor:
-                cursor.execute(TO_BE_THE_WRITER[self.engine.dialect.name])
+            connection = self._begun()
             yield connection
             with by_driver(connection) as cursor:
                 cursor.connection.commit()
@@ -120,16 +116,38 @@ class OneWriter(Connections):
         while self._kept:
             self._kept.pop().close()
 
+    def _begun(self) -> Connection:
+        if self._kept:
+            try:
+                return self._begin(self._kept[0])
+            except DBAPIError as exc:
+                if not exc.connection_invalidated:
+                    raise
+                self.close()  # its server was started again since
+        self._kept.append(self.engine.connect())
+        return self._begin(self._kept[0])
+
+    def _begin(self, connection: Connection) -> Connection:
+        with by_driver(connection) as cursor:
+            cursor.execute(TO_BE_THE_WRITER[self.engine.dialect.name])
+        return connection
+
 
 @contextmanager
 def by_driver(connection: Connection) -> Generator[Any, None, None]:
     """Give the driver's own cursor on a connection; its errors become the library's."""
-    driver = connection.dialect.loaded_dbapi
+    dialect = connection.dialect
+    driver = dialect.loaded_dbapi
     cursor = connection.connection.cursor()
     try:
         yield cursor
     except driver.Error as exc:
-        raise DBAPIError.instance(None, None, exc, driver.Error, dialect=connection.dialect) from exc
+        is_lost = dialect.is_disconnect(exc, connection.connection, cursor)
+        if is_lost:
+            connection.invalidate(exc)
+        raise DBAPIError.instance(
+            None, None, exc, driver.Error, connection_invalidated=is_lost, dialect=dialect
+        ) from exc
     finally:
         cursor.close()
 

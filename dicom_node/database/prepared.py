@@ -4,13 +4,13 @@ What SQLAlchemy does around an execution takes longer than SQLite's own part, an
 receivers out of the processor's caches. Statements, types and errors stay SQLAlchemy's.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Insert, Select, Update
-from sqlalchemy.exc import DBAPIError
+
+from dicom_node.database.connections import by_driver
 
 Statement = Select[Any] | Insert | Update
 
@@ -61,11 +61,11 @@ class _Compiled:
         ]
 
     def write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        with _cursor(connection) as cursor:
+        with by_driver(connection) as cursor:
             cursor.executemany(self._text, [self._bound(row) for row in rows])
 
     def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> list[SimpleNamespace]:
-        with _cursor(connection) as cursor:
+        with by_driver(connection) as cursor:
             cursor.execute(self._text, self._bound(parameters))
             return [self._read(row) for row in cursor.fetchall()]
 
@@ -79,15 +79,3 @@ class _Compiled:
         return SimpleNamespace(
             **{name: value if process is None else process(value) for (name, process), value in columns}
         )
-
-
-@contextmanager
-def _cursor(connection: Connection) -> Generator[Any]:
-    driver = connection.dialect.loaded_dbapi
-    cursor = connection.connection.cursor()
-    try:
-        yield cursor
-    except driver.Error as exc:
-        raise DBAPIError.instance(None, None, exc, driver.Error, dialect=connection.dialect) from exc
-    finally:
-        cursor.close()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, bindparam, func, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, func, insert, literal, select, text, update
 
 from dicom_node.database.connections import Connections, OneWriter, connect
 from dicom_node.database.prepared import Prepared
@@ -117,6 +117,27 @@ def test_statements_of_the_library_and_of_the_driver_are_one_transaction(connect
         TOUCH.write(connection, [{"uid": "1.2.4", "at": AT.replace(hour=9)}])
     with connections.reading() as connection:
         assert [row["last_received_at"].hour for row in _of_library(connection)] == [8, 9]
+
+
+def test_writer_whose_server_was_started_again_goes_on(connections: Connections) -> None:
+    if connections.engine.dialect.name == "sqlite":
+        pytest.skip("a file has no server")
+    with connections.writing() as connection:
+        INSERT.write(connection, [ROW])
+    lost = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    other = connect(connections.engine.url.render_as_string(hide_password=False))
+    with other.connect() as administrator:
+        administrator.execute(lost)
+    other.dispose()
+
+    with connections.writing() as connection:
+        TOUCH.write(connection, [{"uid": "1.2.3", "at": AT.replace(hour=9)}])
+
+    with connections.reading() as connection:
+        assert [row["last_received_at"].hour for row in _of_library(connection)] == [9]
 
 
 def test_what_a_failed_transaction_wrote_is_not_there(connections: Connections) -> None:

@@ -98,6 +98,7 @@ class OneWriter(Connections):
     @contextmanager
     def writing(self) -> Generator[Connection, None, None]:
         """As `Connections.writing`; from that one thread."""
+        is_committed = False
         try:
             connection = self._begun()
             yield connection
@@ -105,11 +106,12 @@ class OneWriter(Connections):
                 cursor.connection.commit()
             if connection.in_transaction():
                 connection.commit()  # for what went by SQLAlchemy, nothing is left to do
-        except BaseException as exc:
-            self.close()
-            if isinstance(exc, SQLAlchemyError):
-                raise _storage_error(exc) from exc
-            raise
+            is_committed = True
+        except SQLAlchemyError as exc:
+            raise _storage_error(exc) from exc
+        finally:
+            if not is_committed:
+                self.close()
 
     def close(self) -> None:
         """Give the connection back, and what it has not committed up."""

@@ -63,7 +63,7 @@ class Spool:
     one folder sync for all, and a file is in place as soon as it is synced. What no row points to is swept.
     """
 
-    def __init__(self, folder: Path, names_ahead: int = 32) -> None:
+    def __init__(self, folder: Path, names_ahead: int = 64) -> None:
         self.folder = folder
         self._names_ahead = names_ahead
         self._names: list[Path] = []

@@ -36,8 +36,9 @@ POSTGRESQL_CONNECTION = {
     "options": " ".join(f"-c {name}={value}" for name, value in POSTGRESQL_OPTIONS.items()),
 }
 
-CHECKPOINT_PAGES = 8000
-"""Pages (32 MB) after which the log is written back into the database: some syncs, so not too often."""
+CHECKPOINT_PAGES = 2000
+"""Pages (8 MB) after which the log is written back into the database: some syncs, so not too often; but until
+then the log grows, and to sync a file that grows takes half as long again."""
 
 TO_BE_THE_WRITER = {
     # A deferred BEGIN would fail, not wait, when a read transaction wants to write.

@@ -91,7 +91,16 @@ class _Lookup:
 
 _known_instances = _Lookup(select(instances), instances.c.sop_instance_uid)
 _own_results = _Lookup(select(results.c.sop_instance_uid), results.c.sop_instance_uid)
-_known_studies = _Lookup(select(studies), studies.c.study_instance_uid)
+_known_studies = _Lookup(
+    select(
+        *(studies.c[name] for name in ("study_instance_uid", "revision", "state", "reason")),
+        *(
+            studies.c[name]
+            for name in ("patient_id", "issuer_of_patient_id", "patient_birth_date", "patient_sex")
+        ),
+    ),
+    studies.c.study_instance_uid,
+)
 _NEW_INSTANCES = Prepared(insert(instances), instances.c.keys())
 _NEW_STUDIES, _NEW_REFUSALS = insert(studies), insert(refusals)
 

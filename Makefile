@@ -2,8 +2,7 @@
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-# One more than the two cores that we count on: tests that wait for servers leave theirs to others.
-JOBS ?= 3
+JOBS ?= 2
 OUT ?= .demo
 RUN ?= runs/medversa-demo
 WEIGHTS ?= medversa-demo

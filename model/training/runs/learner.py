@@ -74,13 +74,17 @@ class Learner(nn.Module):
         return (tokens.detach() if task is Task.SEGMENTATION else tokens), levels
 
     def _encoded(self, volumes: Tensor) -> list[Tensor]:
-        """Encode volumes; in float32 on a CPU.
+        with self._volumetric(volumes.device):
+            return self.network.visual_encoder_3d.encode(volumes)
 
-        There, torch 2.13 returns arbitrary numbers as bfloat16 weight gradients of 3D convolutions on maps as
+    def _volumetric(self, device: torch.device) -> torch.autocast:
+        """Return the precision of 3D convolutions: float32 on a CPU.
+
+        There, torch 2.13 returns arbitrary numbers as bfloat16 weight gradients of convolutions on maps as
         small as the last level's.
         """
-        with torch.autocast(volumes.device.type, enabled=self._manner.autocast and volumes.is_cuda):
-            return self.network.visual_encoder_3d.encode(volumes)
+        enabled = self._manner.autocast and device.type == "cuda"
+        return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
     def _read(self, batch: MicroBatch, tokens: Tensor) -> Tensor:
         """(B, L, hidden)."""
@@ -124,7 +128,9 @@ class Learner(nn.Module):
 
     def _masked_3d(self, states: Tensor, levels: list[Tensor], _: MicroBatch, pictures: Tensor) -> Tensor:
         module = segmentation_3d(self.network)
-        return self._again(module.logits, states, [level[pictures] for level in levels])
+        with self._volumetric(states.device):
+            # A layer with weights in float32 takes nothing else where nothing is cast.
+            return self._again(module.logits, states.float(), [level[pictures] for level in levels])
 
     def _planar(self, modality: Modality) -> Segmentation2d:
         module = segmentation_2d(self.network)

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from dicom_node.orders.settings import Worklist
 from dicom_node.orders.worklist import MODALITY_WORKLIST, ask_worklist
 from dicom_node.settings import NodeSettings
 from dicom_node.study import Priority, StudyInstanceUID
+from tests.associating import raw_socket
 from tests.integration.dicom_node.programs import (
     ENVIRONMENT,
     PLUGINS,
@@ -132,9 +134,18 @@ class BoundlessRis:
         ae = AE("RIS")
         ae.add_supported_context(MODALITY_WORKLIST)
         self.given = 0
-        handlers = [(evt.EVT_C_FIND, self._find)]
+        self._opened: list[socket.socket] = []
+        handlers = [
+            (evt.EVT_C_FIND, self._find),
+            (evt.EVT_CONN_OPEN, lambda event: self._opened.append(raw_socket(event.assoc))),
+        ]
         self.server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
         self.worklist = Worklist(name="RIS", ae_title="RIS", port=self.server.server_address[1], timeout_s=5)
+
+    def close(self) -> None:
+        self.server.shutdown()
+        for connection in self._opened:  # pynetdicom leaves one open whose peer was faster
+            connection.close()
 
     def _find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
         for number in range(50_000):
@@ -148,7 +159,7 @@ def test_P12_worklist_of_fifty_thousand_is_not_read_to_the_end() -> None:
         with pytest.raises(PeerError, match="more than 100"):
             ask_worklist(ris.worklist, STUDY)
     finally:
-        ris.server.shutdown()
+        ris.close()
     # How much it sends until it takes notice is a matter of buffers and of who runs first.
     assert ris.given < 25_000
 

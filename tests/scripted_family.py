@@ -137,3 +137,8 @@ def finding(reading: Reading, label: str) -> Finding:
 
 def told(reading: Reading, words: str) -> bool:
     return any(words in caveat for caveat in reading.caveats)
+
+
+def concludes_nothing(reading: Reading) -> bool:
+    concluded = (reading.findings, reading.boxes, reading.masks, reading.comparisons, reading.tasks_done)
+    return not any(concluded) and reading.narrative is None
